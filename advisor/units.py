@@ -1,14 +1,15 @@
-"""Units and money: the base record, sizes and times, how amounts of USD are parsed and written."""
+"""Units and money: the base record, sizes and times, how amounts are parsed and written."""
 
 from __future__ import annotations
 
 import re
+from datetime import date
 from decimal import ROUND_HALF_UP, ROUND_UP, Decimal, InvalidOperation
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from advisor.errors import UsageError
 
@@ -77,6 +78,33 @@ class Money(Record):
     """95th percentile of the simulations [USD]."""
 
 
+class Currency(Record):
+    """A currency in which amounts are printed, with its rate of a day."""
+
+    code: str
+    """ISO 4217 code."""
+    usd: Annotated[Decimal, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
+    """USD for one unit of the currency."""
+    on: date | None
+    """Day of the rate; null for USD."""
+    source: str | None
+    """Source of the rate; null for USD."""
+
+    @property
+    def note(self) -> str:
+        """What the amounts are in, for the line below a table.
+
+        >>> US_DOLLARS.note
+        'US dollars'
+        """
+        if self.code == US_DOLLARS.code:
+            return "US dollars"
+        return f"{self.code}, at {self.usd:f} USD for 1 {self.code} on {self.on} ({self.source})"
+
+
+US_DOLLARS = Currency(code="USD", usd=Decimal(1), on=None, source=None)
+SYMBOLS = {"USD": "$", "EUR": "\u20ac", "GBP": "\u00a3"}
+"""Sign in front of an amount; for other currencies the code and a space."""
 AMBIGUOUS_AMOUNT = re.compile(r"[1-9]\d{0,2}[.,]\d{3}")
 """A separator and three digits: thousands for one reader, decimals for another."""
 
@@ -116,25 +144,77 @@ def usd(amount: float, digits: int = 2) -> str:
     return str(exact.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_UP))
 
 
-def dollars(amount: str | float | Decimal) -> str:
-    """Write an amount of USD for people.
+def in_currency(amount_usd: str | float | Decimal, currency: Currency) -> Decimal:
+    """Convert an amount of USD.
 
-    >>> dollars("1234.5"), dollars(-3.0)
+    >>> in_currency("11.6", Currency(code="EUR", usd=Decimal("1.16"), on=None, source=None))
+    Decimal('10')
+    """
+    return Decimal(str(amount_usd)) / currency.usd
+
+
+def amount_text(
+    amount_usd: str | float | Decimal, currency: Currency = US_DOLLARS, digits: int = 2
+) -> str:
+    """Write an amount of USD in a currency, for a table that names the currency.
+
+    >>> amount_text("1234.5")
+    '1,234.50'
+    """
+    return f"{in_currency(amount_usd, currency):,.{digits}f}"
+
+
+def money_text(
+    amount_usd: str | float | Decimal, currency: Currency = US_DOLLARS, digits: int = 2
+) -> str:
+    """Write an amount of USD in a currency, for people.
+
+    >>> money_text("1234.5"), money_text(-3.0)
     ('$1,234.50', '-$3.00')
     """
-    value = Decimal(str(amount))
-    return f"{'-' if value < 0 else ''}${abs(value):,.2f}"
+    value = in_currency(amount_usd, currency)
+    sign = SYMBOLS.get(currency.code, f"{currency.code} ")
+    return f"{'-' if value < 0 else ''}{sign}{abs(value):,.{digits}f}"
 
 
-def dollar_range(money: Money) -> str:
+def dollars(amount: str | float | Decimal) -> str:
+    """Write an amount of USD for people, where no other currency is chosen.
+
+    >>> dollars("1234.5")
+    '$1,234.50'
+    """
+    return money_text(amount)
+
+
+def rounded_money_text(amount_usd: float, currency: Currency = US_DOLLARS) -> str:
+    """Write an amount of USD in a currency for a sentence, without cents from 1,000 on.
+
+    >>> rounded_money_text(1234.5), rounded_money_text(292.01)
+    ('$1,234', '$292.01')
+    """
+    is_large = abs(in_currency(amount_usd, currency)) >= 1000
+    return money_text(amount_usd, currency, 0 if is_large else 2)
+
+
+def small_money_text(amount_usd: float, currency: Currency = US_DOLLARS) -> str:
+    """Write an amount of USD in a currency, below 1 with two significant digits.
+
+    >>> small_money_text(1.5), small_money_text(0.01234)
+    ('$1.50', '$0.012')
+    """
+    value = in_currency(amount_usd, currency)
+    places = 2 if value >= 1 or value <= 0 else max(1 - value.adjusted(), 2)
+    return money_text(amount_usd, currency, places)
+
+
+def money_range_text(money: Money, currency: Currency = US_DOLLARS) -> str:
     """Write the most likely amount with its 90% range.
 
-    >>> dollar_range(Money(low="1", likely="2.5", high="3"))
+    >>> money_range_text(Money(low="1", likely="2.5", high="3"))
     '$2.50 ($1.00 to $3.00)'
     """
-    if money.low == money.high:
-        return dollars(money.likely)
-    return f"{dollars(money.likely)} ({dollars(money.low)} to {dollars(money.high)})"
+    low, likely, high = (money_text(end, currency) for end in (money.low, money.likely, money.high))
+    return likely if money.low == money.high else f"{likely} ({low} to {high})"
 
 
 def round_up_to_cents(amount: Decimal) -> Decimal:

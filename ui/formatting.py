@@ -11,9 +11,16 @@ from typing import Final
 import streamlit as st
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date
-from babel.numbers import format_compact_decimal, format_currency, format_decimal, format_percent
+from babel.numbers import (
+    format_compact_decimal,
+    format_currency,
+    format_decimal,
+    format_percent,
+    get_currency_symbol,
+)
 
 from advisor.prices.display_names import APPROACH_NAMES
+from advisor.units import US_DOLLARS, Currency, in_currency
 
 DEFAULT_LOCALE: Final = "en_US"
 ACCENT: Final = ("#0b6e5f", "#4fc4ae")
@@ -76,17 +83,22 @@ def reader_locale() -> str:
     return locale_of(st.context.locale)
 
 
-def money_text(amount: str | float, locale: str, cents: bool | None = None) -> str:
-    r"""Format an amount in USD; cents are dropped from 1,000 on unless `cents` is set.
+def money_text(
+    amount_usd: str | float,
+    locale: str,
+    cents: bool | None = None,
+    currency: Currency = US_DOLLARS,
+) -> str:
+    r"""Format an amount of USD in a currency; cents are dropped from 1,000 on, or by `cents`.
 
     >>> money_text("72532.98", "en_US"), money_text("292.01", "de_DE").replace("\xa0", " ")
     ('$72,533', '292,01 $')
     """
-    value = float(amount)
+    value = float(in_currency(amount_usd, currency))
     whole = abs(value) >= 1000 if cents is None else not cents
     pattern = Locale.parse(locale).currency_formats["standard"].pattern
     short = pattern.replace(".00", "") if whole else pattern
-    return format_currency(value, "USD", short, locale=locale, currency_digits=False)
+    return format_currency(value, currency.code, short, locale=locale, currency_digits=False)
 
 
 def number_text(value: float, locale: str, digits: int = 0) -> str:
@@ -127,15 +139,16 @@ def day_text(value: date | None, locale: str) -> str:
     return "" if value is None else format_date(value, "medium", locale=locale)
 
 
-def vega_locale(locale: str) -> dict[str, object]:
+def vega_locale(locale: str, currency: Currency = US_DOLLARS) -> dict[str, object]:
     """Return separators and currency in Vega's number format."""
     symbols = Locale.parse(locale).number_symbols["latn"]
-    is_prefix = money_text(1, locale).startswith("$")
+    sign = get_currency_symbol(currency.code, locale=locale)
+    is_prefix = money_text(1, locale, currency=currency).startswith(sign)
     return {
         "decimal": symbols["decimal"],
         "thousands": symbols["group"],
         "grouping": [3],
-        "currency": ["$", ""] if is_prefix else ["", "\u00a0$"],
+        "currency": [sign, ""] if is_prefix else ["", f"\u00a0{sign}"],
     }
 
 

@@ -43,6 +43,10 @@ class ListedPrice(Record):
     """Whether it is the operator's own price, from an overlay."""
     next_change: date | None = None
     """Date of the next known change."""
+    list_value: Decimal | None = None
+    """List price, where a discount was negotiated."""
+    discount: str | None = None
+    """The discount, with its source."""
     problem: str | None = None
     """Reason that it has no value on that date."""
 

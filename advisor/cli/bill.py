@@ -16,12 +16,12 @@ from advisor.console import console, parse_day, plain_table
 from advisor.decision.answer import Answer, evaluate
 from advisor.errors import UsageError
 from advisor.report.bill_document import (
-    MONTH_COLUMNS,
-    NOTE,
     BillDocument,
     answer_with_bill,
     bill_document,
+    document_note,
     find_option,
+    month_columns,
     month_rows,
 )
 from advisor.report.bill_formats import BillFormat, document_bytes
@@ -98,6 +98,7 @@ def bill_answer(
 def _print_text(document: BillDocument) -> None:
     out = console()
     out.print(f"[bold]{document.scenario}[/bold]")
-    print_bill(out, document.option)
-    out.print(plain_table(MONTH_COLUMNS, month_rows(document.months), set(MONTH_COLUMNS[1:])))
-    out.print(f"\n{NOTE}", style="dim")
+    print_bill(out, document.option, document.printed_in)
+    columns = month_columns(document)
+    out.print(plain_table(columns, month_rows(document), set(columns[1:])))
+    out.print(f"\n{document_note(document)}", style="dim", markup=False)

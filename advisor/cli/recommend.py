@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
@@ -29,21 +30,24 @@ from advisor.loading import (
 from advisor.prices.loader import load_prices
 from advisor.report.markdown import (
     COLUMNS,
-    TABLE_NOTE,
     TRACE_COLUMNS,
     answer_markdown,
     answer_sections,
     best_per_approach,
     bill_markdown,
+    bill_notes,
     bill_summary,
     footer,
     line_name,
     quantity_text,
     ruled_out_lines,
+    table_note,
     table_rows,
+    tax_lines,
     trace_markdown,
 )
 from advisor.report.sentences import decision_sentences, verdict_sentences
+from advisor.units import Currency, amount_text
 
 BILL_COLUMNS = ("item", "cadence", "quantity", "price", "USD", "read on")
 RIGHT_ALIGNED = {"one-off", "per month", "90% range", "quality", "quantity", "USD"}
@@ -171,8 +175,9 @@ def _print_answer(answer: Answer, with_sensitivity: bool) -> None:
     for line in more:
         out.print(line, markup=False)
     out.print()
-    out.print(plain_table(COLUMNS, table_rows(best_per_approach(answer)), RIGHT_ALIGNED))
-    out.print(f"\n{TABLE_NOTE}")
+    rows = table_rows(best_per_approach(answer), answer.currency)
+    out.print(plain_table(COLUMNS, rows, RIGHT_ALIGNED))
+    out.print(f"\n{table_note(answer)}", markup=False)
     for heading, lines in answer_sections(answer, with_sensitivity).items():
         _print_section(out, heading, lines)
     counts = f"{len(answer.options)} options considered, {len(answer.ruled_out)} ruled out."
@@ -218,29 +223,35 @@ def estimate(
         write_bytes(orjson.dumps(records, option=orjson.OPT_SORT_KEYS))
     elif format_ == "markdown":
         for bill in bills:
-            out.print(bill_markdown(bill) + "\n", markup=False, soft_wrap=True)
+            text = bill_markdown(bill, answer.currency, tax_lines(answer, bill))
+            out.print(text + "\n", markup=False, soft_wrap=True)
     else:
         for bill in bills:
-            print_bill(out, bill)
+            print_bill(out, bill, answer.currency, tax_lines(answer, bill))
         if option is None and answer.ruled_out:
             _print_section(out, "Ruled out", ruled_out_lines(answer))
 
 
-def print_bill(out: Console, bill: OptionBill) -> None:
-    """Print the lines and caveats of a bill."""
-    out.print(f"[bold]{bill.id}[/bold]  {bill_summary(bill)}")
+def print_bill(
+    out: Console, bill: OptionBill, currency: Currency, notes: Sequence[str] = ()
+) -> None:
+    """Print the lines and caveats of a bill, with notes below the lines."""
+    out.print(f"[bold]{bill.id}[/bold]  {bill_summary(bill, currency)}")
     rows = [
         (
             f"  {line_name(line)}",
             line.cadence,
             quantity_text(float(line.quantity)),
             f"{line.price} {line.price_unit}",
-            f"{float(line.amount):,.2f}",
+            amount_text(line.amount, currency),
             str(line.read_on or ""),
         )
         for line in bill.bill
     ]
-    out.print(plain_table(BILL_COLUMNS, rows, RIGHT_ALIGNED))
+    head = tuple(currency.code if name == "USD" else name for name in BILL_COLUMNS)
+    out.print(plain_table(head, rows, RIGHT_ALIGNED | {currency.code}))
+    for note in (*bill_notes(bill, currency), *notes):
+        out.print(f"  {note}", markup=False)
     for caveat in bill.caveats:
         out.print(f"  Caveat: {caveat.says}", markup=False, style="dim")
     out.print()

@@ -18,6 +18,7 @@ from advisor.decision.sweep import SweepColumns, variant_grid
 from advisor.decision.sweep import sweep as evaluate_variants
 from advisor.errors import UsageError
 from advisor.loading import parse_value
+from advisor.units import US_DOLLARS, Currency, amount_text
 
 COLUMN_HEADINGS = {
     "one_off": "one-off",
@@ -50,21 +51,23 @@ def sweep(
 ) -> None:
     """Evaluate every combination in one call and print the recommended option of each."""
     variants = variant_grid(dict(_axis(flag) for flag in axis))
-    columns = evaluate_variants(question.question(), variants)
+    asked = question.question()
+    columns = evaluate_variants(asked, variants)
     if format_ == "json":
         write_bytes(canonical_json(columns))
     elif format_ == "csv":
         sys.stdout.write(_csv(variants, columns))
     else:
         paths = list(variants[0])
+        currency = asked.book.contract.currency(asked.scenario.currency)
         rows = [
-            (*(_cell(variant[path]) for path in paths), *row)
+            (*(_cell(variant[path]) for path in paths), *_printed(row, currency))
             for variant, row in zip(variants, _rows(columns), strict=True)
         ]
         names = (path.rpartition(".")[2].replace("_", " ") for path in paths)
         head = (*names, *COLUMN_HEADINGS.values())
         console().print(plain_table(head, rows, {*head} - {"recommended"}))
-        console().print(f"\n{len(rows)} variants; US dollars.")
+        console().print(f"\n{len(rows)} variants; {currency.note}.", markup=False)
 
 
 def _axis(flag: str) -> tuple[str, list[Any]]:
@@ -81,6 +84,13 @@ def _axis(flag: str) -> tuple[str, list[Any]]:
 
 def _rows(columns: SweepColumns) -> list[tuple[str, ...]]:
     return list(zip(*(getattr(columns, name) for name in COLUMN_HEADINGS), strict=True))
+
+
+def _printed(row: tuple[str, ...], currency: Currency) -> tuple[str, ...]:
+    """Return a row with its amounts in a currency; the last cell is the option."""
+    if currency == US_DOLLARS:
+        return row
+    return (*(amount_text(usd, currency).replace(",", "") for usd in row[:-1]), row[-1])
 
 
 def _cell(value: Any) -> str:

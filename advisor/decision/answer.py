@@ -29,13 +29,14 @@ from advisor.estimate.line import first_value
 from advisor.estimate.sampling import WORST_CASE
 from advisor.inputs import Assumption
 from advisor.options.option import RuledOutOption
+from advisor.prices.contract import TaxNote
 from advisor.prices.display_names import option_name
 from advisor.prices.series import Caveat
 from advisor.rules.catalogue import with_disputes
 from advisor.rules.team_rules import TeamRule
 from advisor.scenario.contradictions import contradictions
 from advisor.scenario.scenario import Scenario
-from advisor.units import Record, dollar_range, dollars
+from advisor.units import US_DOLLARS, Currency, Record, money_range_text, money_text
 
 __all__ = ["Answer", "Question", "canonical_json", "evaluate", "recommend", "summarize"]
 
@@ -86,6 +87,10 @@ class Answer(Record):
     """Caveats about the complete answer."""
     rules: tuple[TeamRule, ...] = ()
     """Rules of the team."""
+    currency: Currency = US_DOLLARS
+    """Currency of printed amounts, with its rate; amounts in this record are USD."""
+    tax: TaxNote | None = None
+    """What is noted about tax; amounts are without tax."""
     question_sha256: str
     """Hash of the question with its dataset and seed."""
     prices_sha256: str
@@ -98,8 +103,8 @@ class Answer(Record):
         bills = {bill.id: bill for bill in self.options}
         labels = {"Cost": self.decision.recommended, "Runner-up": self.decision.runner_up}
         costs = [
-            f"{label}: {option_name(name)}, {dollar_range(bills[name].monthly)} per month,"
-            f" {dollars(bills[name].one_off.likely)} one-off"
+            f"{label}: {option_name(name)}, {money_range_text(bills[name].monthly, self.currency)}"
+            f" per month, {money_text(bills[name].one_off.likely, self.currency)} one-off"
             for label, name in labels.items()
             if name in bills
         ]
@@ -113,8 +118,8 @@ class Answer(Record):
         rows = [
             (
                 option_name(bill.id),
-                dollar_range(bill.monthly),
-                dollars(bill.one_off.likely),
+                money_range_text(bill.monthly, self.currency),
+                money_text(bill.one_off.likely, self.currency),
                 f"{float(bill.quality.likely):.0%}",
             )
             for bill in self.options
@@ -167,6 +172,8 @@ def summarize(evaluated: EvaluatedQuestion, months_of: Collection[str] = ()) -> 
         assumptions=(*question.default_assumptions, *resolved.assumptions),
         caveats=_caveats(question),
         rules=question.rules,
+        currency=evaluated.context.currency,
+        tax=question.book.contract.tax,
         question_sha256=_identity_sha256(question),
         prices_sha256=question.book.sha256,
         engine_version=__version__,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 from functools import lru_cache
 
 import numpy as np
 
 from advisor.decision.ranking import OptionResult
-from advisor.estimate.by_month import quantities_by_month
-from advisor.estimate.costs import AMOUNTS, CostItem
+from advisor.estimate.by_month import ItemByMonth, items_by_month
+from advisor.estimate.costs import AMOUNTS, CostItem, OptionCost
 from advisor.estimate.line import first_value, quantity_unit
 from advisor.estimate.periods import mean_requests_per_month, month_shares
 from advisor.inputs import ResolvedScenario
@@ -35,11 +36,11 @@ class BillLine(Record):
     unit: str
     """Unit of the quantity."""
     price: str
-    """Price as in the price book."""
+    """Price as in the price book, after a negotiated discount."""
     price_unit: str
     """Unit of the price."""
     amount: str
-    """USD."""
+    """Effective cost: contracted cost after free tiers and commitments [USD]."""
     price_item: str | None
     """Item of the price book."""
     since: date | None
@@ -53,6 +54,18 @@ class BillLine(Record):
     options only."""
     machines: str | None = None
     """Machines that run at once, such as 2 x L4; None if the line is not about machine time."""
+    usd_by_month: tuple[str, ...] = ()
+    """Effective cost in each month of use, where it is not the quantity at the price [USD]."""
+    list_price: str | None = None
+    """List price, where a discount was negotiated."""
+    discount: str | None = None
+    """The discount, with its source."""
+    free_quantity: str | None = None
+    """Part of the quantity that is free."""
+    list_amount: str | None = None
+    """Quantity at the list price, where it differs from the amount [USD]."""
+    contracted_amount: str | None = None
+    """Quantity at the contracted price, where the amount or the list amount differs [USD]."""
 
 
 class ExpectedQuality(Record):
@@ -70,6 +83,17 @@ class ExpectedQuality(Record):
     """Measured, or the published points it is based on."""
     source: str
     """Source."""
+
+
+class CostTotals(Record):
+    """Totals of an option at other prices than those that are paid."""
+
+    one_off: str
+    """One-off costs [USD]."""
+    monthly: str
+    """Monthly costs [USD]."""
+    total: str
+    """Costs over the months of use [USD]."""
 
 
 class OptionBill(Record):
@@ -113,24 +137,35 @@ class OptionBill(Record):
     """Not estimated yet."""
     caveats: tuple[Caveat, ...]
     """Caveats about its figures."""
+    list_cost: CostTotals | None = None
+    """At list prices, where a contract makes a difference."""
+    contracted_cost: CostTotals | None = None
+    """After negotiated discounts, before free tiers and commitments."""
+    contract: tuple[str, ...] = ()
+    """Discounts, free tiers and commitments that are in the amounts."""
 
 
 _usd = lru_cache(maxsize=4096)(usd)  # bills have many amounts in common
 
 
 def with_months(bill: OptionBill, entry: OptionResult) -> OptionBill:
-    """Return the bill with the quantity of each monthly line in each month of use."""
+    """Return the bill with the quantity and cost of each monthly line in each month of use."""
     (batch,) = option_batches([entry.option])
-    found = quantities_by_month(batch, entry.batch_result, entry.costs)
+    found = items_by_month(batch, entry.batch_result, entry.costs)
     if not found:
         return bill
     shares = [first_value(share) for _, share in month_shares(entry.costs.months)]
     lines = []
     for line, item in zip(bill.bill, entry.costs.items, strict=True):
-        even = tuple(item.quantity * share for share in shares)
-        quantities = found.get(line.item, even) if line.cadence == "month" else ()
-        by_month = tuple(f"{quantity:.6g}" for quantity in quantities)
-        lines.append(line.model_copy(update={"by_month": by_month}))
+        even = ItemByMonth([item.quantity * share for share in shares], [1.0] * len(shares))
+        quantities, paid = found.get(line.item, even) if line.cadence == "month" else ([], [])
+        parts: dict[str, tuple[str, ...]] = {
+            "by_month": tuple(f"{quantity:.6g}" for quantity in quantities)
+        }
+        if line.contracted_amount is not None:
+            amounts = zip(quantities, paid, strict=True)
+            parts["usd_by_month"] = tuple(usd(q * item.rate * share, 8) for q, share in amounts)
+        lines.append(line.model_copy(update=parts))
     return bill.model_copy(update={"bill": tuple(lines)})
 
 
@@ -167,6 +202,8 @@ def option_bill(
         ),
         latency=None,
         caveats=_caveats(entry, book, resolved),
+        **_before_contract(costs),
+        contract=_contract_terms(entry),
     )
 
 
@@ -190,8 +227,47 @@ def _cost_per_correct(entry: OptionResult, per_month: Money) -> Money | None:
     return Money(low=low, likely=likely, high=high)
 
 
+def _before_contract(costs: OptionCost) -> dict[str, CostTotals]:
+    """Return the totals at list and at contracted prices, if they differ from what is paid."""
+    items = costs.items
+    if all(item.listed == item.contracted == item.amount for item in items):
+        return {}
+
+    def totals(read: Callable[[CostItem], float]) -> CostTotals:
+        once, monthly = (
+            sum(read(item) for item in items if item.cadence == cadence)
+            for cadence in ("once", "month")
+        )
+        total = once + monthly * costs.months
+        return CostTotals(one_off=_usd(once), monthly=_usd(monthly), total=_usd(total))
+
+    return {
+        "list_cost": totals(lambda item: item.listed),
+        "contracted_cost": totals(lambda item: item.contracted),
+    }
+
+
+def _contract_terms(entry: OptionResult) -> tuple[str, ...]:
+    """Describe the discounts, free tiers and commitments that are in the amounts of an option."""
+    prices = [item.price for item in entry.costs.items if item.price]
+    contract = entry.batch_result.contract
+    found = [price.discount for price in prices if price.discount]
+    found += [
+        tier.says
+        for tier in contract.free_tiers
+        if any(tier.bills(price.unit) and tier.covers(price.item) for price in prices)
+    ]
+    found += [
+        term.says
+        for term in contract.commitments
+        if any(term.covers(price.item) for price in prices)
+    ]
+    return tuple(dict.fromkeys(found))
+
+
 def _line(item: CostItem, option: Option) -> BillLine:
     price = item.price
+    is_paid_in_full = item.listed == item.contracted == item.amount
     return BillLine(
         item=item.what,
         cadence=item.cadence,
@@ -202,9 +278,14 @@ def _line(item: CostItem, option: Option) -> BillLine:
         amount=usd(item.amount, 4),
         price_item=price.item if price else None,
         since=price.since if price else None,
-        source=price.source if price else "your scenario",
+        source=price.source if price else item.own_source,
         read_on=price.read_on if price else None,
         machines=_machines(item, option),
+        list_price=f"{price.list_value:f}" if price and price.list_value is not None else None,
+        discount=price.discount if price else None,
+        free_quantity=f"{item.free:.6g}" if item.free > 0 else None,
+        list_amount=None if is_paid_in_full else usd(item.listed, 4),
+        contracted_amount=None if is_paid_in_full else usd(item.contracted, 4),
     )
 
 

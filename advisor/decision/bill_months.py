@@ -55,6 +55,8 @@ class MonthLine(Record):
     """Price [USD per *price_unit*]."""
     price_unit: str
     """Unit of the price."""
+    list_price: Decimal
+    """List price [USD per *price_unit*]."""
     list_usd: Decimal
     """At list prices [USD]."""
     contracted_usd: Decimal
@@ -90,7 +92,7 @@ def bill_months(bill: OptionBill, starts_on: date) -> tuple[MonthLine, ...]:
             quantity = _quantity(line, month, Decimal(repr(float(share))))
             if quantity > 0:
                 total = bill.monthly if line.cadence == "month" else bill.one_off
-                lines.append(_month_line(line, total, month + 1, first, quantity))
+                lines.append(_month_line(line, total, month, first, quantity))
         first = next_month(first)
     return tuple(lines)
 
@@ -136,14 +138,18 @@ def _month_line(
     sku = line_sku(line)
     has_item = line.price_item is not None
     provider, model, kind = split_item(sku) if has_item else (OWN, "", sku.partition("/")[2])
-    price = Decimal(line.price)
-    usd = _rounded(quantity * price / price_scale(line.price_unit))
+    price, scale = Decimal(line.price), price_scale(line.price_unit)
+    contracted = _rounded(quantity * price / scale)
+    usd = _effective_usd(line, month, contracted)
+    is_own = line.contracted_amount is None or Decimal(line.contracted_amount) > 0
+    has_price = has_item or is_own  # the unused part of a commitment has none
+    list_price = Decimal(line.list_price or line.price) if has_price else Decimal(0)
     likely = Decimal(total.likely)
     low, high = (
         _rounded(usd * Decimal(end) / likely) if likely else usd for end in (total.low, total.high)
     )
     return MonthLine(
-        month=month,
+        month=month + 1,
         starts_on=first,
         ends_on=next_month(first),
         sku=sku,
@@ -157,8 +163,9 @@ def _month_line(
         unit=line.unit,
         price=price,
         price_unit=line.price_unit,
-        list_usd=usd,
-        contracted_usd=usd,
+        list_price=list_price,
+        list_usd=_rounded(quantity * list_price / scale),
+        contracted_usd=contracted if has_price else Decimal(0),
         effective_usd=usd,
         billed_usd=usd,
         low_usd=low,
@@ -167,6 +174,15 @@ def _month_line(
         source=line.source,
         read_on=line.read_on,
     )
+
+
+def _effective_usd(line: BillLine, month: int, contracted: Decimal) -> Decimal:
+    """Return what is paid for a line in a month: after free tiers and commitments."""
+    if line.contracted_amount is None or Decimal(line.contracted_amount) == 0:
+        return contracted  # nothing but the price, or the unused part of a commitment
+    if line.usd_by_month:
+        return _rounded(Decimal(line.usd_by_month[month]))
+    return _rounded(contracted * Decimal(line.amount) / Decimal(line.contracted_amount))
 
 
 def _quantity(line: BillLine, month: int, share: Decimal) -> Decimal:

@@ -9,7 +9,7 @@ from advisor.decision.check_context import Check, CheckContext, Mask, first_at
 from advisor.gpu.memory import fits_in_memory
 from advisor.inputs import needs_knowledge
 from advisor.scenario.scenario import Scenario
-from advisor.units import GIB, dollars
+from advisor.units import GIB, money_text
 
 MIN_MONTHS = 3.0
 """A new prompt is not started on a model that is shut down sooner; own judgement."""
@@ -111,7 +111,8 @@ def _budget_check(code: str, amount: str, unit: str, period: str) -> Check:
         return ~(cost > np.where(np.isnan(limit), np.inf, limit))
 
     def explain(case: CheckContext, row: int) -> str:
-        cost, limit = (dollars(first_at(value, row)) for value in cost_and_limit(case))
+        amounts = (first_at(value, row) for value in cost_and_limit(case))
+        cost, limit = (money_text(amount, case.currency) for amount in amounts)
         return f"It costs {cost} {period}, and the budget is {limit}."
 
     return Check(

@@ -98,6 +98,7 @@ def evaluate(question: Question) -> EvaluatedQuestion:
 
     Raises:
         PricingError: something the scenario names is not in the price book.
+        ScenarioError: the price files have no rate for its currency.
     """
     context, candidates = prepare(question, question.scenario)
     drawn = replace(context, sampling=Sampling("draws", question.seed))
@@ -108,7 +109,11 @@ def evaluate(question: Question) -> EvaluatedQuestion:
 def prepare(question: Question, scenario: Scenario) -> tuple[EstimateContext, Candidates]:
     """Resolve the inputs of a scenario, at the likely values, and list its candidates."""
     resolved = resolve(scenario, question.profile, question.evidence)
-    context = EstimateContext(resolved, resolved.inputs, question.evidence, LIKELY)
+    contract = question.book.contract
+    contract.currency(scenario.currency)  # without a rate there is no answer
+    context = EstimateContext(
+        resolved, resolved.inputs, question.evidence, LIKELY, contract=contract
+    )
     eligibility = eligibility_key(resolved, question.profile)
     without_retrieval = question.evidence.without_retrieval
     candidates = list_candidates(eligibility, question.book, without_retrieval, question.rules)

@@ -7,7 +7,7 @@ from advisor.decision.ranking import OptionResult, lacks_minimum_information
 from advisor.estimate.line import first_value
 from advisor.inputs import needs_knowledge
 from advisor.prices.display_names import model_name, option_name
-from advisor.units import Record, dollars, usd
+from advisor.units import Record, money_text, usd
 
 Numbers = tuple[tuple[str, str], ...]
 
@@ -75,22 +75,24 @@ def _quality_reason(evaluated: EvaluatedQuestion) -> Reason:
 
 def _cost_reason(evaluated: EvaluatedQuestion) -> Reason:
     winner = evaluated.winner
-    per_month = winner.costs.per_month
+    per_month, currency = winner.costs.per_month, evaluated.context.currency
     numbers = [("a month", usd(per_month))]
-    says = f"It costs {dollars(per_month)} per month, one-off costs included"
+    says = f"It costs {money_text(per_month, currency)} per month, one-off costs included"
     others = evaluated.eligible[1:]
     rival = next((e for e in others if e.option.approach != winner.option.approach), None)
     if rival:
         cost = rival.costs.per_month
         numbers.append((rival.option.id, usd(cost)))
-        says += f"; the best other approach costs {dollars(cost)}: {option_name(rival.option.id)}"
+        price = money_text(cost, currency)
+        says += f"; the best other approach costs {price}: {option_name(rival.option.id)}"
     return _reason("cheapest-good-enough", f"{says}.", tuple(numbers), "price book, see the bill")
 
 
 def _training_reason(evaluated: EvaluatedQuestion, trained: OptionResult) -> Reason:
     saving = evaluated.winner.costs.per_month - trained.costs.per_month
     margins = evaluated.question.evidence.margins
-    change = f"{dollars(abs(saving))} {'less' if saving > 0 else 'more'}"
+    amount = money_text(abs(saving), evaluated.context.currency)
+    change = f"{amount} {'less' if saving > 0 else 'more'}"
     numbers = (
         ("saving a month", usd(saving)),
         ("least share", f"{margins.share:g}"),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import date
+from functools import partial
 
 from advisor.decision.ranking import OptionResult
 from advisor.options.basis import Basis, basis_age
 from advisor.prices.display_names import at_provider, model_name
+from advisor.units import rounded_money_text
 
 NOT_YET = "Not yet: measure first, then decide."
 APPROACH_VERBS = {
@@ -27,15 +29,6 @@ APPROACH_VERBS = {
 }
 
 
-def rounded_dollars(amount: float) -> str:
-    """Return an amount of USD for a sentence, without cents from 1,000 on.
-
-    >>> rounded_dollars(1234.5), rounded_dollars(292.01)
-    ('$1,234', '$292.01')
-    """
-    return f"${amount:,.0f}" if abs(amount) >= 1000 else f"${amount:,.2f}"
-
-
 def headline(approach: str, model: str, provider: str) -> str:
     """Return what to do, without a full stop.
 
@@ -49,7 +42,7 @@ def cost_text(
     monthly: float,
     one_off: float = 0.0,
     saving: float = 0.0,
-    format_money: Callable[[float], str] = rounded_dollars,
+    format_money: Callable[[float], str] = rounded_money_text,
 ) -> str:
     """Return the most likely costs, and the saving if there is one [USD].
 
@@ -66,14 +59,15 @@ def cost_text(
 
 def verdict_sentence(winner: OptionResult, current: OptionResult | None) -> str:
     """Return the decision in one sentence."""
-    option, costs = winner.option, winner.costs
+    option, costs, currency = winner.option, winner.costs, winner.batch_result.currency
     if option.approach == "not_yet":
         return NOT_YET
+    money = partial(rounded_money_text, currency=currency)
     if option.is_current:
-        return f"Keep the current solution: {cost_text(costs.monthly)}."
+        return f"Keep the current solution: {cost_text(costs.monthly, format_money=money)}."
     saving = current.costs.per_month - costs.per_month if current else 0.0
     what = headline(option.approach, option.model, option.provider)
-    return f"{what}: {cost_text(costs.monthly, costs.one_off, saving)}.{_end_text(winner)}"
+    return f"{what}: {cost_text(costs.monthly, costs.one_off, saving, money)}.{_end_text(winner)}"
 
 
 def _end_text(winner: OptionResult) -> str:

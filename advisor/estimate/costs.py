@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 from typing import NamedTuple, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
+from advisor.estimate.contract import UseOfMonth, contract_applies, mean_lines, with_contract
 from advisor.estimate.encoder_serving import encoder_lines
 from advisor.estimate.evaluation import MEASURED_EXAMPLES, evaluation_lines, judging_lines
 from advisor.estimate.hosting import hosting_lines
@@ -75,19 +77,20 @@ def batch_costs(batch: OptionBatch, context: EstimateContext) -> BatchCosts:
     """Return the costs of the options of a batch for every variant.
 
     Monthly costs are the mean over the months of use: of prices that change within them, and of
-    traffic that does.
+    traffic that does. Free tiers and commitments are applied month by month.
     """
     months, day = _usable_months(batch, context), context.resolved.scenario.asked_on
-    mean = batch.during(Period(0.0, months, day))
-    lines = _lines(mean, context)
-    once = lines if mean is batch else _lines(batch, context)
-    monthly = _mean_of_months(batch, context, months) if traffic_varies(context) else lines
-    lines = [line for line in once if line.cadence == "once"]
-    lines += [line for line in monthly if line.cadence == "month"]
-    if batch.trains:
-        lines += _training(batch, context, months)
-    lines += _evaluations(batch, context, months)
-    lines += labour_lines(batch, context, months)
+    if contract_applies(context.contract, batch.prices.values()):
+        paid_once, uses = paid_by_month(batch, context, months)
+        lines = [*paid_once, *mean_lines(uses, months)]
+    else:
+        mean = batch.during(Period(0.0, months, day))
+        lines = _lines(mean, context)
+        once = lines if mean is batch else _lines(batch, context)
+        monthly = _mean_of_months(batch, context, months) if traffic_varies(context) else lines
+        lines = [line for line in once if line.cadence == "once"]
+        lines += [line for line in monthly if line.cadence == "month"]
+        lines += _even_lines(batch, context, months)
     return BatchCosts(tuple(lines), months, total_cost(lines, "once"), total_cost(lines, "month"))
 
 
@@ -98,6 +101,40 @@ def month_costs(
     end = np.clip(months, month, month + 1.0)
     period = Period(float(month), end, context.resolved.scenario.asked_on)
     return _lines(batch.during(period), in_month(context, month))
+
+
+def paid_by_month(
+    batch: OptionBatch, context: EstimateContext, months: Number
+) -> tuple[list[CostLine], list[UseOfMonth]]:
+    """Return one-off lines and those of each month, after free tiers and commitments."""
+    day = context.resolved.scenario.asked_on
+    today, even = _lines(batch, context), _even_lines(batch, context, months)
+    varies, steps = traffic_varies(context), _price_steps(batch, day)
+    uses = []
+    lines = [line for line in (*today, *even) if line.cadence == "month"]
+    for month, share in month_shares(months):
+        # with even traffic, two months differ only if a price changes within one of them
+        if varies or any(month - 1 < step < month + 1 for step in steps):
+            following = month_costs(batch, context, month, months)
+            lines = [line for line in (*following, *even) if line.cadence == "month"]
+        requests = in_month(context, month).inputs.requests_per_month
+        uses.append(UseOfMonth(month, share, requests, lines))
+    once = [line for line in (*today, *even) if line.cadence == "once"]
+    return with_contract(once, uses, context.contract, day)
+
+
+def _price_steps(batch: OptionBatch, day: date) -> set[float]:
+    """Return when prices change [months after *day*]; a withdrawal is not another price."""
+    prices = {price for column in batch.prices.values() for price in column.each if price}
+    later = (step for price in prices for step in price.later if step.value is not None)
+    return {(step.since - day).days / DAYS_PER_MONTH for step in later}
+
+
+def _even_lines(batch: OptionBatch, context: EstimateContext, months: Number) -> list[CostLine]:
+    """List the costs of training, evaluation and labour: one-off, or spread over the months."""
+    training = _training(batch, context, months) if batch.trains else []
+    evaluations = _evaluations(batch, context, months)
+    return training + evaluations + labour_lines(batch, context, months)
 
 
 def _mean_of_months(batch: OptionBatch, context: EstimateContext, months: Number) -> list[CostLine]:
@@ -207,14 +244,32 @@ class CostItem(NamedTuple):
     quantity: float
     rate: float
     amount: float
-    """USD."""
+    """Effective cost [USD]."""
     price: Price | None
     """Price of the rate; None for the user's own numbers."""
     own_unit: str
     scales: bool
     """Whether it is proportional to the number of requests."""
+    listed: float
+    """Cost at list prices [USD]."""
+    contracted: float
+    """Cost at contracted prices [USD]."""
+    free: float
+    """Part of the quantity that is free."""
+    own_source: str
+    """Source if there is no price."""
     machines: float = 0.0
     """Machines or GPUs that run at once; 0 if it is not about machine time."""
+
+
+class LinePart(NamedTuple):
+    """What is the same for one option in every part of a line."""
+
+    own_rate: float
+    """USD for one unit, if there is no price."""
+    paid_share: float
+    free_share: float
+    machines: float
 
 
 class OptionCost(NamedTuple):
@@ -233,26 +288,53 @@ def option_costs(costs: BatchCosts, count: int) -> tuple[OptionCost, ...]:
     """Return the costs of each of *count* options in the first variant."""
     items: list[list[CostItem]] = [[] for _ in range(count)]
     for line in costs.lines:
-        numbers = (line.rate, line.machines)
-        own_rates, machines = (first_variant_values(number, count) for number in numbers)
+        paid = 1.0 if line.paid_share is None else line.paid_share
+        numbers = (line.rate, paid, line.machines)
+        own_rates, paid_shares, machines = (first_variant_values(n, count) for n in numbers)
+        same = zip(own_rates, paid_shares, _free_shares(line, count), machines, strict=True)
+        parts = [LinePart(*numbers) for numbers in same]
         for place, (prices, quantity) in enumerate(line.quantities_by_price()):
-            rates = [unit_rate(p) if p else None for p in prices] or [None] * count
             amounts, of_day = first_variant_values(quantity, count), prices or (None,) * count
-            each = zip(amounts, own_rates, rates, of_day, machines, strict=True)
-            for row, (amount, own_rate, rate, price, running) in enumerate(each):
-                usd = amount * (own_rate if rate is None else rate)
-                if usd > 0 or (line.always_shown and amount > 0):
-                    item = _item(line, place, amount, usd, price)
-                    items[row].append(item._replace(machines=running))
-    parts = (costs.months, costs.one_off, costs.monthly, costs.total, costs.per_month)
-    columns = (first_variant_values(part, count) for part in parts)
+            for row, (amount, price, part) in enumerate(zip(amounts, of_day, parts, strict=True)):
+                if amount > 0:
+                    item = _item(line, place, amount, price, part)
+                    if item.listed > 0 or item.amount > 0 or line.always_shown:
+                        items[row].append(item)
+    totals = (costs.months, costs.one_off, costs.monthly, costs.total, costs.per_month)
+    columns = (first_variant_values(total, count) for total in totals)
     rows = zip(*columns, map(tuple, items), strict=True)
     return tuple(OptionCost._make(row) for row in rows)
 
 
-def _item(line: CostLine, place: int, quantity: float, usd: float, price: Price | None) -> CostItem:
-    what, rate, unit = item_name(line, place, price), usd / quantity, line.own_unit
-    return CostItem(what, line.cadence, quantity, rate, usd, price, unit, line.scales)
+def _free_shares(line: CostLine, count: int) -> list[float]:
+    """Part of the quantity of each option that is free."""
+    free, quantity = (first_variant_values(n, count) for n in (line.free, line.quantity))
+    return [part / total if total > 0 else 0.0 for part, total in zip(free, quantity, strict=True)]
+
+
+def _item(
+    line: CostLine, place: int, quantity: float, price: Price | None, part: LinePart
+) -> CostItem:
+    rate = unit_rate(price) if price else part.own_rate
+    contracted = quantity * rate
+    listed = 0.0 if line.is_unused else contracted
+    if price and price.list_value is not None:
+        listed = quantity * unit_rate(price, price.list_value)
+    return CostItem(
+        item_name(line, place, price),
+        line.cadence,
+        quantity,
+        rate,
+        contracted if part.paid_share == 1.0 else contracted * part.paid_share,
+        price,
+        line.own_unit,
+        line.scales,
+        listed=listed,
+        contracted=0.0 if line.is_unused else contracted,
+        free=quantity * part.free_share,
+        own_source=line.own_source,
+        machines=part.machines,
+    )
 
 
 def item_name(line: CostLine, place: int, price: Price | None) -> str:

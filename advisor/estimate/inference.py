@@ -116,7 +116,8 @@ def inference_lines(
     output = requests x (completion + reasoning) [tokens per month]
 
     A request that can wait goes into a batch only where that is cheaper, and a prefix is cached
-    only where that is cheaper, if the caller can decide. Leaves out: free tiers, and taxes.
+    only where that is cheaper, if the caller can decide. Leaves out: taxes, and free tiers, which
+    contract.py applies.
     """
     hit = _hit_share(batch, context, prompt.prefix)
     lines: list[CostLine] = []

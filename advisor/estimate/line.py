@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from typing import Literal
@@ -39,6 +39,14 @@ class CostLine:
     """Whether it is part of the bill without a price, such as hours of work."""
     by_price: tuple[tuple[tuple[Price | None, ...], Number], ...] = ()
     """Where traffic changes: the quantity at each price, in the first variant."""
+    paid_share: Number | None = None
+    """Part of the contracted cost that is paid, after free tiers and commitments; None: all."""
+    free: Number = 0.0
+    """Part of the quantity that is free, in the first variant."""
+    is_unused: bool = False
+    """Whether it is the unused part of a commitment, which has no list price."""
+    own_source: str = "your scenario"
+    """Source of the user's own numbers."""
 
     def quantities_by_price(self) -> list[tuple[tuple[Price | None, ...], Number]]:
         """Split the quantity by the price that applies: one part unless a price changes.
@@ -56,9 +64,16 @@ class CostLine:
         ]
 
     @cached_property
-    def amount(self) -> Number:
-        """USD."""
+    def contracted(self) -> Number:
+        """Cost at contracted prices [USD]."""
         return self.quantity * np.asarray(self.rate)
+
+    @cached_property
+    def amount(self) -> Number:
+        """Effective cost [USD]."""
+        if self.paid_share is None:
+            return self.contracted
+        return self.contracted * np.asarray(self.paid_share)
 
 
 def with_all_axes(value: Number) -> NDArray[np.float64]:
@@ -102,17 +117,39 @@ def scaling_lines(lines: Iterable[CostLine]) -> list[CostLine]:
 
 def mean_line(parts: Sequence[tuple[Number, CostLine]]) -> CostLine:
     """Return the mean of one line over several months, each with its weight."""
-    quantity = sum(np.asarray(weight) * line.quantity for weight, line in parts)
-    amount = sum(np.asarray(weight) * line.amount for weight, line in parts)
-    rate = amount / np.where(np.asarray(quantity) > 0, quantity, 1.0)
+    quantity = _mean(parts, lambda line: line.quantity)
+    contracted = _mean(parts, lambda line: line.contracted)
+    rate = contracted / np.where(quantity > 0, quantity, 1.0)
+    paid_share, free = parts[0][1].paid_share, parts[0][1].free
+    if paid_share is not None:
+        amount = _mean(parts, lambda line: line.amount)
+        paid_share = amount / np.where(contracted > 0, contracted, 1.0)
+        free = _mean([(with_all_axes(w)[:, :1, :1], line) for w, line in parts], _free)
     found: dict[int, tuple[tuple[Price | None, ...], Number]] = {}
     for weight, line in parts:
         for place, (prices, part) in enumerate(line.quantities_by_price()):
             first = with_all_axes(np.asarray(weight) * part)[:, :1, :1].copy()
             found[place] = prices, first + (found[place][1] if place in found else 0.0)
     machines = reduce(np.maximum, (np.asarray(line.machines) for _, line in parts))
-    mean = replace(parts[0][1], quantity=quantity, rate=rate, machines=machines)
-    return replace(mean, by_price=tuple(found.values()))
+    return replace(
+        parts[0][1],
+        quantity=quantity,
+        rate=rate,
+        machines=machines,
+        paid_share=paid_share,
+        free=free,
+        by_price=tuple(found.values()),
+    )
+
+
+def _free(line: CostLine) -> Number:
+    return line.free
+
+
+def _mean(
+    parts: Sequence[tuple[Number, CostLine]], read: Callable[[CostLine], Number]
+) -> NDArray[np.float64]:
+    return np.asarray(sum(np.asarray(weight) * read(line) for weight, line in parts))
 
 
 def total_cost(lines: Iterable[CostLine], cadence: Cadence) -> Number:

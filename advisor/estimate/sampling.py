@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from statistics import NormalDist
 from typing import Literal
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from advisor.evidence import Evidence, Percentiles, TaskEvidence
 from advisor.inputs import Inputs, ResolvedScenario
-from advisor.units import Number
+from advisor.prices.contract import NO_CONTRACT, Contract
+from advisor.units import Currency, Number
 
 Array = NDArray[np.float64]
 WorstEnd = Literal["low", "high"]
@@ -106,6 +107,13 @@ class EstimateContext:
     evidence: Evidence
     sampling: Sampling
     """How uncertain inputs are evaluated."""
+    contract: Contract = field(default=NO_CONTRACT, kw_only=True)
+    """What was agreed with providers."""
+
+    @property
+    def currency(self) -> Currency:
+        """Currency in which amounts are printed."""
+        return self.contract.currency(self.resolved.scenario.currency)
 
     @property
     def task_evidence(self) -> TaskEvidence:

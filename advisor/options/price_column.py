@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from functools import cached_property
 from typing import NamedTuple
 
@@ -111,8 +112,8 @@ def _first_days(prices: Sequence[Price | None], day: date) -> list[float]:
     return [float((price.since - day).days) if price else 0.0 for price in prices]
 
 
-def unit_rate(price: Price) -> float:
-    """USD per single unit.
+def unit_rate(price: Price, value: Decimal | None = None) -> float:
+    """USD per single unit, at the price or at another value in its unit.
 
     >>> from datetime import date
     >>> unit_rate(Price(item="a/b/input", unit="USD/1M tokens", value=2, since=date(2026, 1, 1),
@@ -120,4 +121,4 @@ def unit_rate(price: Price) -> float:
     ...               next_change=None))
     2e-06
     """
-    return float(price.value) / UNIT_SIZE.get(price.unit, 1.0)
+    return float(price.value if value is None else value) / UNIT_SIZE.get(price.unit, 1.0)

@@ -8,6 +8,7 @@ from datetime import date
 from typing import TypeVar
 
 from advisor.errors import UnknownPrice
+from advisor.prices.contract import NO_CONTRACT, Contract
 from advisor.prices.models import Cpu, Gpu, ModelCard, Sourced
 from advisor.prices.providers import Provider, TuningOffer
 from advisor.prices.series import PriceTable
@@ -45,6 +46,8 @@ class PriceBook:
     """By provider/GPU."""
     provisioned: Mapping[str, ProvisionedUnits] = field(default_factory=dict)
     """By provider."""
+    contract: Contract = NO_CONTRACT
+    """What was agreed with providers; its discounts are in the prices already."""
 
     def model(self, name: str) -> ModelCard:
         """Return a model, or raise UnknownPrice with the nearest names."""

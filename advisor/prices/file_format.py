@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 from advisor.errors import did_you_mean, shortened_repr
+from advisor.prices.contract import NO_CONTRACT, Contract
 from advisor.prices.long_form import long_model, long_provider
 from advisor.prices.models import Cpu, Gpu, ModelCard
 from advisor.prices.named_sources import PriceFile
@@ -107,6 +108,7 @@ class FileRecords:
     spot_interruptions: dict[str, Entry] = field(default_factory=dict)
     serverless: dict[str, Entry] = field(default_factory=dict)
     provisioned: dict[str, Entry] = field(default_factory=dict)
+    contract: Contract = NO_CONTRACT
 
 
 def file_records(file: PriceFile, sections: Mapping[str, Mapping[Any, Any]]) -> FileRecords:

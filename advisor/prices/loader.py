@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from pathlib import Path
@@ -18,8 +19,21 @@ import orjson
 import yaml
 from pydantic import ValidationError
 
-from advisor.errors import PricingFileError, did_you_mean, explain_validation_error
+from advisor.errors import (
+    PricingFileError,
+    did_you_mean,
+    explain_validation_error,
+    shortened_repr,
+)
 from advisor.prices.book import PriceBook
+from advisor.prices.contract import NO_CONTRACT
+from advisor.prices.contract_sections import (
+    LIST_SECTIONS,
+    MAPPING_SECTIONS,
+    check_contract,
+    contracted,
+    read_contract,
+)
 from advisor.prices.file_format import BLOCKS, SECTIONS, FileRecords, file_records
 from advisor.prices.models import Cpu, Gpu, ModelCard
 from advisor.prices.named_sources import NamedSource, PriceFile
@@ -38,6 +52,8 @@ from advisor.units import Record
 HERE = Path(__file__).parent.parent
 MACHINE_KINDS = frozenset(BLOCKS.values()) - {""}
 """Kinds of prices per hour of a machine, which has to be in the book."""
+CONTRACT_SECTIONS = (*LIST_SECTIONS, *MAPPING_SECTIONS)
+KNOWN_SECTIONS = (*SECTIONS, *CONTRACT_SECTIONS)
 INTEGER = re.compile(r"[-+]?(0|[1-9][0-9_]{0,24})")
 IMPLIED_FIELDS = frozenset({"id", "item", "name", "own", "provider"})
 """Fields that follow from the place in the file, and cannot be written."""
@@ -136,7 +152,9 @@ def parse_yaml(text: str, loader: type[StrictLoader] = StrictLoader) -> Any:
 
 
 def load_prices(path: Path | None = None, overlay: Path | None = None) -> PriceBook:
-    """Read the price book, bundled by default; prices of an overlay replace its prices as own.
+    """Read the price book, bundled by default, with an overlay.
+
+    Prices of an overlay replace those of the book as own, and its discounts apply to the others.
 
     Raises:
         PricingFileError: a file cannot be read or breaks a rule.
@@ -152,10 +170,15 @@ def _book(path: Path, text: str, overlay: Path | None, own_text: str) -> PriceBo
     file, found = _read(path.name, text, {})
     files = [(file, found)]
     if overlay:
+        if found.contract != NO_CONTRACT:
+            problem = f"{', '.join(CONTRACT_SECTIONS)} belong in the file that --prices names."
+            raise PricingFileError(path.name, problem)
         files.append(_read(overlay.name, own_text, file.sources))
     machines = [found.smallest_machines for _, found in files]
+    contract, series = files[-1][1].contract, _records(files, "prices", PriceSeries)
+    check_contract(files[-1][0], contract, series)
     book = PriceBook(
-        prices=PriceTable(_records(files, "prices", PriceSeries)),
+        prices=PriceTable(contracted(series, contract.discounts)),
         models=_records(files, "models", ModelCard),
         providers=_records(files, "providers", Provider),
         gpus=_records(files, "gpus", Gpu),
@@ -167,6 +190,7 @@ def _book(path: Path, text: str, overlay: Path | None, own_text: str) -> PriceBo
         spot_interruptions=_records(files, "spot_interruptions", SpotTerms),
         provisioned=_records(files, "provisioned", ProvisionedUnits),
         sha256=hashlib.sha256(orjson.dumps([text, own_text])).hexdigest(),
+        contract=contract,
     )
     _check_references(path, overlay, book)
     return book
@@ -183,7 +207,8 @@ def _read(
         for key, body in sections["sources"].items()
     }
     file = PriceFile(name, {**sources, **own})
-    return file, file_records(file, sections)
+    contract = read_contract(file, sections, _checked)
+    return file, replace(file_records(file, sections), contract=contract)
 
 
 def _text(path: Path) -> str:
@@ -195,8 +220,8 @@ def _text(path: Path) -> str:
         raise PricingFileError(path.name, f"{error.problem} {error.remedy}") from error
 
 
-def _sections(name: str, text: str) -> dict[str, dict[Any, Any]]:
-    """Return each section as a mapping; a missing section is empty."""
+def _sections(name: str, text: str) -> dict[str, Any]:
+    """Return each section as a mapping or a list; a missing section is empty."""
     try:
         raw = parse_yaml(text, _PriceLoader)
     except InvalidText as error:
@@ -206,17 +231,23 @@ def _sections(name: str, text: str) -> dict[str, dict[Any, Any]]:
         raise PricingFileError(name, "found no sections. Start with 'providers:'.")
     for section, body in raw.items():
         place = f"{name}: {section}"
-        if section not in SECTIONS:
+        if section not in KNOWN_SECTIONS:
             raise PricingFileError(
-                place, "there is no such section." + did_you_mean(str(section), SECTIONS)
+                place, "there is no such section." + did_you_mean(str(section), KNOWN_SECTIONS)
             )
-        if not isinstance(body, dict | None):
+        if section in LIST_SECTIONS:
+            if not isinstance(body, list | None):
+                raise PricingFileError(
+                    place,
+                    f"found {shortened_repr(body)} instead of a list. Start each entry with '- '.",
+                )
+        elif not isinstance(body, dict | None):
             raise PricingFileError(
                 place,
                 f"found {body!r} instead of names with their entries. "
                 "Write each on its own line, indented.",
             )
-    return {section: raw.get(section) or {} for section in SECTIONS}
+    return {s: raw.get(s) or (() if s in LIST_SECTIONS else {}) for s in KNOWN_SECTIONS}
 
 
 def _check_references(path: Path, overlay: Path | None, book: PriceBook) -> None:
@@ -261,12 +292,13 @@ def _checked(file: PriceFile, entry: Entry, kind: type[R], implied: Mapping[str,
     body = entry.body
     if not isinstance(body, dict):
         raise file.error(entry.place, f"found {body!r} instead of a mapping. Indent its keys.")
-    for key in IMPLIED_FIELDS & set(body):
-        known = did_you_mean(key, set(kind.model_fields) - IMPLIED_FIELDS)
+    hidden = IMPLIED_FIELDS if implied else frozenset()
+    for key in hidden & set(body):
+        known = did_you_mean(key, set(kind.model_fields) - hidden)
         raise file.error(f"{entry.place}: {key}", f"there is no such key.{known}")
     try:
         return kind.model_validate({**body, **implied})
     except ValidationError as error:
         first = min(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
-        problem = explain_validation_error(kind, first["loc"], first, IMPLIED_FIELDS)
+        problem = explain_validation_error(kind, first["loc"], first, hidden)
         raise file.error(entry.where(first["loc"]), " ".join(problem).strip()) from error

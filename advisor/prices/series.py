@@ -124,7 +124,16 @@ class PriceStep(Record):
     """Note for readers."""
 
 
-class Price(PriceStep):
+class ContractedStep(PriceStep):
+    """A step of a price for which a discount was negotiated: the value is what is paid."""
+
+    list_value: Decimal | None = None
+    """List price; null without a discount."""
+    discount: str | None = None
+    """The discount, with its source."""
+
+
+class Price(ContractedStep):
     """A price on one day: the step that applied, with its item and unit."""
 
     item: str
@@ -144,6 +153,11 @@ class Price(PriceStep):
         """Return this price and each later one; a withdrawal is not a price."""
         known = [step for step in self.later if step.value is not None]
         return (self, *(self.model_copy(update={**dict(step), "later": ()}) for step in known))
+
+    @property
+    def listed(self) -> Decimal:
+        """List price [USD per unit]."""
+        return self.value if self.list_value is None else self.list_value
 
 
 class PriceSeries(Record):

@@ -11,12 +11,11 @@ from advisor.decision.bill import OptionBill
 from advisor.decision.bill_months import MonthLine, bill_months
 from advisor.decision.evaluate import EvaluatedQuestion
 from advisor.errors import UsageError, did_you_mean
-from advisor.units import Record
+from advisor.report.markdown import tax_lines
+from advisor.units import US_DOLLARS, Currency, Record, amount_text
 
 MOST = 20
 """Number of options for which the months are computed at most."""
-MONTH_COLUMNS = ("month", "USD", "90% range")
-NOTE = "US dollars, without tax. Low and high: the 90% range of the option, in proportion."
 
 
 class BillDocument(Record):
@@ -27,7 +26,11 @@ class BillDocument(Record):
     asked_on: date
     """Date of the prices."""
     currency: str = "USD"
-    """Currency of all amounts."""
+    """Currency of all amounts of this record."""
+    printed_in: Currency = US_DOLLARS
+    """Currency of the amounts in a printed document, with its rate."""
+    tax: tuple[str, ...] = ()
+    """Notes about tax."""
     option: OptionBill
     """The option, with its bill of one month."""
     months: tuple[MonthLine, ...]
@@ -85,6 +88,8 @@ def bill_document(answer: Answer, bill: OptionBill, starts_on: date | None = Non
     return BillDocument(
         scenario=answer.question.name,
         asked_on=asked_on,
+        printed_in=answer.currency,
+        tax=tuple(tax_lines(answer, bill)),
         option=bill,
         months=bill_months(bill, starts_on or asked_on),
         prices_sha256=answer.prices_sha256,
@@ -102,9 +107,22 @@ def month_totals(months: Iterable[MonthLine]) -> list[tuple[date, Decimal, Decim
     return [(day, usd, low, high) for day, (usd, low, high) in totals.items()]
 
 
-def month_rows(months: Iterable[MonthLine]) -> list[tuple[str, ...]]:
-    """Return one row per month, with the columns `MONTH_COLUMNS`."""
-    return [
-        (f"{day:%Y-%m}", f"{usd:,.2f}", "exact" if low == high else f"{low:,.2f} to {high:,.2f}")
-        for day, usd, low, high in month_totals(months)
-    ]
+def month_columns(document: BillDocument) -> tuple[str, str, str]:
+    """Return the headings of `month_rows`."""
+    return "month", document.printed_in.code, "90% range"
+
+
+def month_rows(document: BillDocument) -> list[tuple[str, ...]]:
+    """Return one row per month: month, cost and range in the currency of the document."""
+    found: list[tuple[str, ...]] = []
+    for day, *amounts in month_totals(document.months):
+        usd, low, high = (amount_text(amount, document.printed_in) for amount in amounts)
+        is_exact = amounts[1] == amounts[2]
+        found.append((f"{day:%Y-%m}", usd, "exact" if is_exact else f"{low} to {high}"))
+    return found
+
+
+def document_note(document: BillDocument) -> str:
+    """Return what the amounts of a document are in, and what is noted about tax."""
+    note = f"{document.printed_in.note}, without tax. Low and high: the 90% range of the option, "
+    return " ".join([note + "in proportion.", *document.tax])

@@ -13,14 +13,15 @@ from advisor.decision.bill_months import MonthLine
 from advisor.errors import UsageError
 from advisor.prices.display_names import option_name
 from advisor.report.bill_document import (
-    MONTH_COLUMNS,
-    NOTE,
     BillDocument,
+    document_note,
+    month_columns,
     month_rows,
     month_totals,
 )
 from advisor.report.focus import focus_rows, focus_text
-from advisor.report.markdown import bill_markdown, bill_summary, markdown_table
+from advisor.report.markdown import bill_markdown, bill_notes, bill_summary, markdown_table
+from advisor.units import US_DOLLARS, amount_text
 
 BillFormat = Literal["json", "markdown", "csv", "html", "focus", "xlsx"]
 MEDIA_TYPES: Mapping[BillFormat, str] = {
@@ -68,7 +69,21 @@ CSV_COLUMNS: Mapping[str, Callable[[MonthLine], object]] = {
 
 
 def _csv_rows(document: BillDocument) -> list[dict[str, object]]:
-    return [{name: read(line) for name, read in CSV_COLUMNS.items()} for line in document.months]
+    """Return one row per line and month in USD, and in the printed currency if it is another."""
+    currency = document.printed_in
+    rows = [{name: read(line) for name, read in CSV_COLUMNS.items()} for line in document.months]
+    if currency == US_DOLLARS:
+        return rows
+    return [
+        row
+        | {
+            "currency": currency.code,
+            "amount": amount_text(line.billed_usd, currency, 4).replace(",", ""),
+            "usd_for_one": currency.usd,
+            "rate_on": currency.on,
+        }
+        for row, line in zip(rows, document.months, strict=True)
+    ]
 
 
 def _focus(document: BillDocument) -> list[dict[str, object]]:
@@ -96,9 +111,10 @@ def _harmless(text: str) -> str:
 
 
 def _markdown_bytes(document: BillDocument) -> bytes:
-    table = markdown_table(MONTH_COLUMNS, month_rows(document.months))
-    parts = [f"# {document.scenario}", bill_markdown(document.option)]
-    parts += ["## Months", table, NOTE] if document.months else []
+    table = markdown_table(month_columns(document), month_rows(document))
+    parts = [f"# {document.scenario}", bill_markdown(document.option, document.printed_in)]
+    parts += ["## Months", table] if document.months else []
+    parts.append(document_note(document))
     return ("\n\n".join(parts) + "\n").encode()
 
 
@@ -107,11 +123,11 @@ STYLE = (
     "table{border-collapse:collapse;margin:1rem 0}th,td{padding:.3rem .7rem;text-align:left;"
     "border-bottom:1px solid #ddd}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}"
 )
-LINE_HEAD = ("Item", "Cadence", "Quantity", "Price", "USD", "Source", "Read on")
 
 
 def _html_bytes(document: BillDocument) -> bytes:
-    bill = document.option
+    bill, currency = document.option, document.printed_in
+    head = ("Item", "Cadence", "Quantity", "Price", currency.code, "Source", "Read on")
     title = escape(f"{option_name(bill.id)}: {document.scenario}")
     lines = [
         (
@@ -119,23 +135,26 @@ def _html_bytes(document: BillDocument) -> bytes:
             line.cadence,
             f"{float(line.quantity):,.6g} {line.unit}",
             f"{line.price} {line.price_unit}",
-            f"{float(line.amount):,.4f}",
+            amount_text(line.amount, currency, 4),
             line.source,
             str(line.read_on or ""),
         )
         for line in bill.bill
     ]
     caveats = "".join(f"<li>{escape(caveat.says)}</li>" for caveat in bill.caveats)
+    months = _html_table(month_columns(document), month_rows(document), {1, 2})
+    notes = "".join(f"<p>{escape(note)}</p>" for note in bill_notes(bill, currency))
     parts = (
-        f"<h1>{title}</h1><p>{escape(bill_summary(bill))}.</p>",
-        _html_table(LINE_HEAD, lines, {2, 4}),
-        "<h2>Months</h2>" + _html_table(MONTH_COLUMNS, month_rows(document.months), {1, 2}),
-        f"<p>{NOTE}</p>" + (f"<h2>Caveats</h2><ul>{caveats}</ul>" if caveats else ""),
+        f"<h1>{title}</h1><p>{escape(bill_summary(bill, currency))}.</p>{notes}",
+        _html_table(head, lines, {2, 4}),
+        f"<h2>Months</h2>{months}",
+        f"<p>{escape(document_note(document))}</p>"
+        + (f"<h2>Caveats</h2><ul>{caveats}</ul>" if caveats else ""),
         f"<p>Prices of {document.asked_on}, price book {document.prices_sha256[:12]}, "
         f"engine {escape(document.engine_version)}.</p>",
     )
-    head = f'<meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
-    page = f'<html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>'
+    meta = f'<meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
+    page = f'<html lang="en"><head>{meta}</head><body>{"".join(parts)}</body></html>'
     return f"<!doctype html>{page}\n".encode()
 
 
@@ -165,7 +184,8 @@ def _xlsx_bytes(document: BillDocument) -> bytes:
     notes = book.create_sheet("Caveats")
     for caveat in document.option.caveats:
         notes.append((_cell(caveat.says),))
-    notes.append((NOTE,))
+    for note in (*bill_notes(document.option, document.printed_in), document_note(document)):
+        notes.append((_cell(note),))
     out = BytesIO()
     book.save(out)
     return out.getvalue()
@@ -177,12 +197,14 @@ def _fill_summary(sheet: Any, document: BillDocument, last_row: int) -> None:
     head = (("Scenario", document.scenario), ("Option", document.option.id))
     for row in (*head, ("Prices of", document.asked_on), ()):
         sheet.append([_cell(value) for value in row])
-    sheet.append(("Month", "USD", "USD low", "USD high"))
+    code, rate = document.printed_in.code, document.printed_in.usd
+    sheet.append(("Month", code, f"{code} low", f"{code} high"))
     columns = [_letter(name) for name in ("month", "usd", "usd_low", "usd_high")]
     month, *amounts = (f"Lines!${column}$2:${column}${last_row}" for column in columns)
     for day, *_ in month_totals(document.months):
         place = sheet.max_row + 1
-        sums = [f"=SUMIF({month},$A{place},{amount})" for amount in amounts]
+        exchange = "" if rate == 1 else f"/{rate:f}"
+        sums = [f"=SUMIF({month},$A{place},{amount}){exchange}" for amount in amounts]
         sheet.append((f"{day:%Y-%m}", *sums))
 
 

@@ -110,22 +110,21 @@ def _row(bill: OptionBill, line: MonthLine, scenario: str) -> dict[str, object]:
 def _amounts(line: MonthLine) -> dict[str, object]:
     """Return the columns of quantities, unit prices and costs."""
     scale = price_scale(line.price_unit)
+    # the unused part of a commitment has neither a list nor a contracted cost
+    price = line.price if line.contracted_usd else Decimal(0)
     unit = NATIVE_UNITS.get(line.unit, line.unit.title())
-    contracted_price = line.price
-    if line.list_usd:
-        contracted_price = line.price * line.contracted_usd / line.list_usd
     return {
         "ConsumedQuantity": line.quantity,
         "ConsumedUnit": unit,
         "ContractedCost": line.contracted_usd,
-        "ContractedUnitPrice": contracted_price,
+        "ContractedUnitPrice": price,
         "EffectiveCost": line.effective_usd,
         "ListCost": line.list_usd,
-        "ListUnitPrice": line.price,
+        "ListUnitPrice": line.list_price,
         "PricingCurrency": CURRENCY,
-        "PricingCurrencyContractedUnitPrice": contracted_price,
+        "PricingCurrencyContractedUnitPrice": price,
         "PricingCurrencyEffectiveCost": line.effective_usd,
-        "PricingCurrencyListUnitPrice": line.price,
+        "PricingCurrencyListUnitPrice": line.list_price,
         "PricingQuantity": line.quantity / scale,
         "PricingUnit": unit if scale == 1 else f"{scale} {unit}",
     }

@@ -15,11 +15,10 @@ from advisor.report.sentences import (
     sensitivity_sentences,
     verdict_sentences,
 )
-from advisor.units import Money, dollars
+from advisor.units import US_DOLLARS, Currency, Money, amount_text, money_text, small_money_text
 
 TRACE_COLUMNS = ("rule", "result", "values read")
 COLUMNS = ("option", "model", "one-off", "per month", "90% range", "quality", "launch")
-TABLE_NOTE = "US dollars. Per month includes one-off costs, spread over the months of use."
 
 
 def best_per_approach(answer: Answer) -> tuple[OptionBill, ...]:
@@ -32,15 +31,43 @@ def best_per_approach(answer: Answer) -> tuple[OptionBill, ...]:
     return (*recommended, *(o for o in best.values() if o not in recommended))
 
 
-def table_rows(options: Iterable[OptionBill]) -> list[tuple[str, ...]]:
+def table_note(answer: Answer) -> str:
+    """Return what the amounts of the table are in, and what they contain."""
+    currency = answer.currency.note
+    note = f"{currency}. Per month includes one-off costs, spread over the months of use."
+    return " ".join([note, *tax_lines(answer, option_of(answer, answer.decision.recommended))])
+
+
+def tax_lines(answer: Answer, option: OptionBill | None = None) -> list[str]:
+    """Return the note about tax, and the tax on an option if a rate is given.
+
+    Compared costs are without tax.
+    """
+    tax = answer.tax
+    if tax is None:
+        return []
+    lines = [tax.says if tax.says.endswith(".") else f"{tax.says}."]
+    if tax.rate_share is not None and option is not None:
+        once, monthly = (
+            money_text(float(amount.likely) * float(tax.rate_share), answer.currency)
+            for amount in (option.one_off, option.monthly)
+        )
+        rate = f"{float(tax.rate_share) * 100:g}%"
+        lines.append(f"Tax of {rate}, not in the amounts: {once} one-off, {monthly} per month.")
+    return lines
+
+
+def table_rows(
+    options: Iterable[OptionBill], currency: Currency = US_DOLLARS
+) -> list[tuple[str, ...]]:
     """Return one row per option, with the columns `COLUMNS`."""
     return [
         (
             approach_name(option),
             f"{model_name(option.model)}{machine_text(option.id)} {at_provider(option.provider)}",
-            f"{float(option.one_off.likely):,.2f}",
-            f"{float(option.per_month.likely):,.2f}",
-            _range(option.per_month),
+            amount_text(option.one_off.likely, currency),
+            amount_text(option.per_month.likely, currency),
+            _range(option.per_month, currency),
             f"{float(option.quality.likely):.0%}"
             f"{'' if option.quality.reaches_target else ' (too low)'}",
             option.launch.replace("_", " "),
@@ -75,7 +102,8 @@ def answer_markdown(
     """Return an answer as Markdown."""
     verdict, *more = verdict_sentences(answer)
     parts = [f"# {answer.question.name}", f"**{verdict}**", " ".join(explanation), *more]
-    parts += [markdown_table(COLUMNS, table_rows(best_per_approach(answer))), TABLE_NOTE]
+    rows = table_rows(best_per_approach(answer), answer.currency)
+    parts += [markdown_table(COLUMNS, rows), table_note(answer)]
     sections = answer_sections(answer, with_sensitivity) | {"Ruled out": ruled_out_lines(answer)}
     for heading, lines in sections.items():
         parts += [f"## {heading}", _list(lines)]
@@ -100,8 +128,8 @@ def footer(answer: Answer) -> str:
     """Return the date, price book and engine behind the figures."""
     return (
         f"{prices_text(answer)}, price book {answer.prices_sha256[:12]}, "
-        f"question {answer.question_sha256[:12]}, engine {answer.engine_version}. US dollars, "
-        "without tax; a month is 730 hours."
+        f"question {answer.question_sha256[:12]}, engine {answer.engine_version}. "
+        f"{answer.currency.note}, without tax; a month is 730 hours."
     )
 
 
@@ -128,20 +156,23 @@ def quantity_text(quantity: float) -> str:
     return f"{quantity:,.0f}" if abs(quantity) >= 100 else f"{quantity:.3g}"
 
 
-def bill_summary(option: OptionBill) -> str:
+def bill_summary(option: OptionBill, currency: Currency = US_DOLLARS) -> str:
     """Return the totals of a bill in one line."""
+    once, monthly, total = (
+        money_text(amount.likely, currency)
+        for amount in (option.one_off, option.monthly, option.total)
+    )
     return (
-        f"{dollars(option.one_off.likely)} one-off, {dollars(option.monthly.likely)} per month "
-        f"({_range(option.monthly)}), {dollars(option.total.likely)} over {option.months} months"
-        f"{_per_correct_text(option)}"
+        f"{once} one-off, {monthly} per month ({_range(option.monthly, currency)}), "
+        f"{total} over {option.months} months{_per_correct_text(option, currency)}"
     )
 
 
-def _per_correct_text(option: OptionBill) -> str:
+def _per_correct_text(option: OptionBill, currency: Currency) -> str:
     if option.cost_per_correct is None:
         return ""
     usd = 1000 * float(option.cost_per_correct.likely)
-    return f", {dollars(usd) if usd >= 1 else f'${usd:.2g}'} per 1,000 correct answers"
+    return f", {small_money_text(usd, currency)} per 1,000 correct answers"
 
 
 def line_name(line: BillLine) -> str:
@@ -149,23 +180,47 @@ def line_name(line: BillLine) -> str:
     return f"{line.item} ({line.machines})" if line.machines else line.item
 
 
-def bill_markdown(option: OptionBill) -> str:
-    """Return the bill of one option, line by line."""
-    head = ("item", "cadence", "quantity", "price", "USD", "since", "source")
+def contract_lines(option: OptionBill, currency: Currency = US_DOLLARS) -> list[str]:
+    """Return what an option costs at list and contracted prices, and the terms behind it."""
+    lines = []
+    for name, cost in (
+        ("At list prices", option.list_cost),
+        ("At contracted prices, before free tiers and commitments", option.contracted_cost),
+    ):
+        if cost:
+            once, monthly, total = (
+                money_text(amount, currency) for amount in (cost.one_off, cost.monthly, cost.total)
+            )
+            lines.append(f"{name}: {once} one-off, {monthly} per month, {total} in total.")
+    return lines + [f"Contract: {says}." for says in option.contract]
+
+
+def bill_notes(option: OptionBill, currency: Currency = US_DOLLARS) -> list[str]:
+    """Return the currency, if it is not USD, and what a contract makes of list prices."""
+    rate = [] if currency == US_DOLLARS else [f"Amounts in {currency.note}; prices in USD."]
+    return rate + contract_lines(option, currency)
+
+
+def bill_markdown(
+    option: OptionBill, currency: Currency = US_DOLLARS, notes: Sequence[str] = ()
+) -> str:
+    """Return the bill of one option, line by line, with notes below the totals."""
+    head = ("item", "cadence", "quantity", "price", currency.code, "since", "source")
     rows = [
         (
             line_name(line),
             line.cadence,
             f"{float(line.quantity):,.6g} {line.unit}",
             f"{line.price} {line.price_unit}",
-            f"{float(line.amount):,.4f}",
+            amount_text(line.amount, currency, 4),
             str(line.since or ""),
             f"{line.source}, read {line.read_on}" if line.read_on else line.source,
         )
         for line in option.bill
     ]
-    title = f"## {option.id}\n\n{bill_summary(option)}."
-    caveats = _list(caveat.says for caveat in option.caveats)
+    title = f"## {option.id}\n\n{bill_summary(option, currency)}."
+    notes = (*bill_notes(option, currency), *notes)
+    caveats = _list([*notes, *(caveat.says for caveat in option.caveats)])
     parts = (title, markdown_table(head, rows) if rows else "", caveats)
     return "\n\n".join(part for part in parts if part)
 
@@ -186,10 +241,10 @@ def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def _range(money: Money) -> str:
+def _range(money: Money, currency: Currency = US_DOLLARS) -> str:
     if money.low == money.high:
         return "exact"
-    return f"{float(money.low):,.2f} to {float(money.high):,.2f}"
+    return f"{amount_text(money.low, currency)} to {amount_text(money.high, currency)}"
 
 
 def _list(items: Iterable[str]) -> str:

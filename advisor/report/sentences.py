@@ -6,17 +6,18 @@ CLI, Markdown, page and API text take their wording from here; tables and layout
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 from advisor.decision.answer import Answer
 from advisor.decision.bill import OptionBill
-from advisor.decision.verdict import cost_text, rounded_dollars
+from advisor.decision.verdict import cost_text
 from advisor.prices.display_names import (
     APPROACH_NAMES,
     model_name,
     option_name,
     provider_name,
 )
-from advisor.units import Approach, Record
+from advisor.units import SYMBOLS, Approach, Currency, Record, amount_text, rounded_money_text
 
 SURE_SHARE, LIKELY_SHARE = 0.9, 0.6
 """Win shares from which a decision is called sure, or likely; our own judgement."""
@@ -53,8 +54,9 @@ def headline(answer: Answer) -> str:
     return answer.decision.verdict.partition(": ")[0] + "."
 
 
-def figures_sentence(answer: Answer, format_money: MoneyFormat = rounded_dollars) -> str:
-    """Return the cost and saving of the recommended option."""
+def figures_sentence(answer: Answer, format_money: MoneyFormat | None = None) -> str:
+    """Return the cost and saving of the recommended option, in the answer's currency."""
+    format_money = format_money or partial(rounded_money_text, currency=answer.currency)
     chosen = option_of(answer, answer.decision.recommended)
     if chosen is None:
         return ""
@@ -120,6 +122,7 @@ class Sentences(Record):
     """The sentences of one language that explain a decision, from sentences.yaml."""
 
     numbers: NumberFormat
+    money: str
     act: dict[Approach | str, str]
     short: dict[Approach | str, str]
     cost: str
@@ -154,6 +157,13 @@ class Sentences(Record):
         shown = f"{value:,.{digits}f}" if digits else f"{value:,.10g}"
         signs = {",": self.numbers.thousands, ".": self.numbers.decimal}
         return "".join(signs.get(sign, sign) for sign in shown)
+
+    def amount(self, usd: str | float, currency: Currency) -> str:
+        """Return an amount of USD in a currency, in the language's format."""
+        number = self.number(amount_text(usd, currency).replace(",", ""))
+        is_first = self.money.startswith("{currency}")
+        sign = SYMBOLS.get(currency.code, f"{currency.code} ") if is_first else currency.code
+        return self.money.format(amount=number, currency=sign)
 
 
 def decision_sentences(
@@ -190,19 +200,20 @@ def _named(option: OptionBill, templates: Mapping[str, str]) -> str:
 def _action_and_cost(answer: Answer, texts: Sentences) -> Iterator[str]:
     option = _recommended(answer)
     yield _named(option, texts.act)
-    monthly, once = option.monthly, texts.number(option.one_off.likely)
+    money = partial(texts.amount, currency=answer.currency)
+    monthly, once = option.monthly, money(option.one_off.likely)
     if option.approach == "not_yet":
         yield texts.cost_of_measuring.format(once=once)
         return
     saving, comparison = saving_usd_per_month(answer), ""
     if saving is not None:
         template = texts.saving if saving >= 0 else texts.costs_more
-        comparison = template.format(amount=texts.number(f"{abs(saving):.2f}"))
+        comparison = template.format(amount=money(abs(saving)))
     template = texts.cost_exact if monthly.low == monthly.high else texts.cost
     yield template.format(
-        monthly=texts.number(monthly.likely),
-        low=texts.number(monthly.low),
-        high=texts.number(monthly.high),
+        monthly=money(monthly.likely),
+        low=money(monthly.low),
+        high=money(monthly.high),
         saving=comparison,
         once=texts.once.format(amount=once) if float(option.one_off.likely) else "",
     )

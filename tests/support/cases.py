@@ -19,17 +19,19 @@ STEP = {"since": DAY, "source": "worked case", "read_on": DAY}
 
 
 def case_book(case: Mapping[str, Any], book: PriceBook) -> PriceBook:
-    """Return the price book with the prices of a case, its providers and CPU machines, on top.
+    """Return the price book with the prices of a case, its machines and its contract, on top.
 
     A price is a number; its kind fixes the unit, and it has always applied.
     """
     prices, providers, cpus = (case.get(name, {}) for name in ("prices", "providers", "cpus"))
-    if not prices and not providers:
+    contract = case.get("contract", {})
+    if not prices and not providers and not contract:
         return book
     series = {item: _series(item, price) for item, price in prices.items()}
     machines = {name: {**sizes, "source": "case"} for name, sizes in cpus.items()}
     sources = {"case": {"says": "worked case", "read_on": DAY}}
     own = {"sources": sources, "prices": series, "providers": providers, "cpus": machines}
+    own |= contract
     return _loaded(orjson.dumps(own, default=str))
 
 

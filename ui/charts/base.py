@@ -11,6 +11,7 @@ from typing import Any, Final
 import streamlit as st
 
 from advisor.prices.display_names import APPROACH_NAMES
+from advisor.units import US_DOLLARS, Currency, in_currency
 from ui import formatting
 
 FONT: Final = '"Source Sans", "Source Sans 3", sans-serif'
@@ -30,6 +31,16 @@ class ChartStyle:
     """light or dark."""
     locale: str
     """Locale for numbers and dates."""
+    currency: Currency = US_DOLLARS
+    """Currency of amounts."""
+
+    def amount(self, usd: str | float) -> float:
+        """Return an amount of USD in the currency of the chart."""
+        return float(in_currency(usd, self.currency))
+
+    def money(self, usd: str | float) -> str:
+        """Format an amount of USD in the currency of the chart."""
+        return formatting.money_text(usd, self.locale, currency=self.currency)
 
     def pick(self, pair: tuple[str, str]) -> str:
         """Return the light or the dark color of a pair."""
@@ -153,7 +164,7 @@ def _config(style: ChartStyle) -> Spec:
         "axis": axis,
         "legend": legend,
         "text": {"font": FONT, "color": ink, "fontSize": 12},
-        "locale": {"number": formatting.vega_locale(style.locale)},
+        "locale": {"number": formatting.vega_locale(style.locale, style.currency)},
     }
 
 

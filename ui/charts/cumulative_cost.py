@@ -34,10 +34,10 @@ def cumulative_cost_chart(answer: Answer, style: ChartStyle) -> Chart:
     """Draw the compared options from the first day to the end of the horizon."""
     options = compared_options(answer)
     months = answer.question.horizon_months
-    rows = [row for option in options for row in _line_rows(option, months, style.locale)]
+    rows = [row for option in options for row in _line_rows(option, months, style)]
     rows += _name_rows(rows, months)
-    rows += _break_even_rows(answer, options, style.locale)
-    return Chart("cumulative-cost", _spec(style), rows, _summary(answer, options, style.locale))
+    rows += _break_even_rows(answer, options, style)
+    return Chart("cumulative-cost", _spec(style), rows, _summary(answer, options, style))
 
 
 def compared_options(answer: Answer) -> list[OptionBill]:
@@ -50,16 +50,16 @@ def compared_options(answer: Answer) -> list[OptionBill]:
     return [options[id_] for id_ in dict.fromkeys(wanted) if id_ in options and id_ != "not_yet"]
 
 
-def _line_rows(option: OptionBill, months: float, locale: str) -> list[ChartRow]:
+def _line_rows(option: OptionBill, months: float, style: ChartStyle) -> list[ChartRow]:
     name, rows = option_name(option.id), []
-    one_off = formatting.money_text(option.one_off.likely, locale)
-    monthly = formatting.money_text(option.monthly.likely, locale)
+    one_off, monthly = style.money(option.one_off.likely), style.money(option.monthly.likely)
     on_average = " on average" if any(line.by_month for line in option.bill) else ""
     lasts = min(months, float(option.months))
     for step in range(POINTS_PER_LINE + 1):
         month = lasts * step / POINTS_PER_LINE
-        low, likely, high = cumulative_usd(option, month)
-        when = formatting.number_text(month, locale, 1)
+        usd = cumulative_usd(option, month)
+        low, likely, high = map(style.amount, usd)
+        when = formatting.number_text(month, style.locale, 1)
         rows.append(
             {
                 "layer": "line",
@@ -69,8 +69,8 @@ def _line_rows(option: OptionBill, months: float, locale: str) -> list[ChartRow]
                 "low": low,
                 "likely": likely,
                 "high": high,
-                "figure": formatting.money_text(likely, locale),
-                "range": " \u2013 ".join(formatting.money_text(end, locale) for end in (low, high)),
+                "figure": style.money(usd[1]),
+                "range": f"{style.money(usd[0])} \u2013 {style.money(usd[2])}",
                 "when": f"month {when}",
                 "formula": f"{one_off} + {when} \u00d7 {monthly}{on_average}",
             }
@@ -92,7 +92,9 @@ def _name_rows(rows: list[ChartRow], months: float) -> list[ChartRow]:
     return names
 
 
-def _break_even_rows(answer: Answer, options: list[OptionBill], locale: str) -> list[ChartRow]:
+def _break_even_rows(
+    answer: Answer, options: list[OptionBill], style: ChartStyle
+) -> list[ChartRow]:
     break_even = answer.decision.break_even
     if break_even is None or break_even.months is None:
         return []
@@ -100,18 +102,17 @@ def _break_even_rows(answer: Answer, options: list[OptionBill], locale: str) -> 
     tuned = next((option for option in options if option.id == break_even.option), None)
     if tuned is None or month > float(answer.question.horizon_months):
         return []
-    when = "first month" if month < 1 else f"month {formatting.number_text(month, locale, 1)}"
-    likely = cumulative_usd(tuned, month)[1]
+    when = "first month" if month < 1 else f"month {formatting.number_text(month, style.locale, 1)}"
+    likely = style.amount(cumulative_usd(tuned, month)[1])
     return [{"layer": "even", "month": month, "likely": likely, "label": f"break-even, {when}"}]
 
 
-def _summary(answer: Answer, options: list[OptionBill], locale: str) -> str:
+def _summary(answer: Answer, options: list[OptionBill], style: ChartStyle) -> str:
     def months(value: str | float) -> str:
-        return f"{formatting.number_text(float(value), locale, 1)} months"
+        return f"{formatting.number_text(float(value), style.locale, 1)} months"
 
     totals = "; ".join(
-        f"{option_name(option.id)} "
-        f"{formatting.money_text(option.total.likely, locale)} over {months(option.months)}"
+        f"{option_name(option.id)} {style.money(option.total.likely)} over {months(option.months)}"
         for option in options
     )
     break_even = answer.decision.break_even

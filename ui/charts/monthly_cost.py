@@ -65,21 +65,19 @@ def cost_kind(line: BillLine) -> str:
 def monthly_cost_chart(answer: Answer, style: ChartStyle) -> Chart:
     """Draw the best option of each approach, one segment per bill line."""
     shown = [option for option in best_per_approach(answer) if option.id != "not_yet"][:MAX_OPTIONS]
-    costs = {option.id: float(option.per_month.likely) for option in shown}
+    costs = {option.id: style.amount(option.per_month.likely) for option in shown}
     # Bars longer than the current or the recommended option are cut, or the others would vanish.
     edge = costs.get("current", max(costs.values(), default=0.0))
     edge = max(edge, costs[shown[0].id] if shown else 0.0)
     rows = [
-        row
-        for place, option in enumerate(shown)
-        for row in _bar_rows(option, place, edge, style.locale)
+        row for place, option in enumerate(shown) for row in _bar_rows(option, place, edge, style)
     ]
-    return Chart("monthly-cost", _spec(style), rows, _summary(shown, style.locale))
+    return Chart("monthly-cost", _spec(style), rows, _summary(shown, style))
 
 
-def _bar_rows(option: OptionBill, place: int, edge: float, locale: str) -> list[ChartRow]:
+def _bar_rows(option: OptionBill, place: int, edge: float, style: ChartStyle) -> list[ChartRow]:
     name = f"{approach_name(option)} \u00b7 {model_name(option.model)}"
-    total = float(option.per_month.likely)
+    total, locale = style.amount(option.per_month.likely), style.locale
     same = {"way": name, "place": place, "option": option_name(option.id)}
     rows: list[ChartRow] = []
     start = 0.0
@@ -92,26 +90,25 @@ def _bar_rows(option: OptionBill, place: int, edge: float, locale: str) -> list[
                 **same,
                 "layer": "line",
                 "from": min(start, edge),
-                "to": min(start + usd, edge),
+                "to": min(start + style.amount(usd), edge),
                 "kind": cost_kind(line),
                 "what": f"{line.item}{spread}",
-                "figure": formatting.money_text(usd, locale),
+                "figure": style.money(usd),
                 "formula": f"{quantity} {line.unit} \u00d7 {line.price} {line.price_unit}",
                 "since": formatting.day_text(line.since, locale),
                 "source": line.source,
                 "read": formatting.day_text(line.read_on, locale),
             }
         )
-        start += usd
-    label = formatting.money_text(total, locale) + (" \u2192" if total > edge else "")
+        start += style.amount(usd)
+    label = style.money(option.per_month.likely) + (" \u2192" if total > edge else "")
     label += "" if option.quality.reaches_target else " *"
     return [*rows, {**same, "layer": "total", "to": min(total, edge), "label": label}]
 
 
-def _summary(shown: list[OptionBill], locale: str) -> str:
+def _summary(shown: list[OptionBill], style: ChartStyle) -> str:
     costs = "; ".join(
-        f"{option_name(option.id)} {formatting.money_text(option.per_month.likely, locale)}"
-        for option in shown[:4]
+        f"{option_name(option.id)} {style.money(option.per_month.likely)}" for option in shown[:4]
     )
     text = f"Monthly cost by option, one-off costs spread, recommended first: {costs}."
     is_marked = not all(option.quality.reaches_target for option in shown)

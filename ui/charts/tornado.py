@@ -53,9 +53,7 @@ def tornado_chart(
     The columns have two rows for each swing, the smaller value first; *now* is the option
     recommended now and its monthly cost [USD].
     """
-    bars = [
-        _bar_row(columns, place, swing, now, style.locale) for place, swing in enumerate(swings)
-    ]
+    bars = [_bar_row(columns, place, swing, now, style) for place, swing in enumerate(swings)]
     bars = sorted(
         (bar for bar in bars if bar["size"] > 0 or bar["is_changed"]),
         key=lambda bar: (-bar["size"], bar["label"]),
@@ -64,37 +62,39 @@ def tornado_chart(
     rows: list[ChartRow] = []
     for bar in bars:
         rows += [*bar["ends"], *_label_rows(bar, bar["size"] < SHORT_BAR_SHARE * widest)]
-    return Chart("tornado", _spec(style), rows, _summary(bars, style.locale))
+    return Chart("tornado", _spec(style), rows, _summary(bars))
 
 
 def _bar_row(
-    columns: SweepColumns, place: int, swing: Swing, now: tuple[str, str], locale: str
+    columns: SweepColumns, place: int, swing: Swing, now: tuple[str, str], style: ChartStyle
 ) -> ChartRow:
-    now_usd, now_approach = float(now[1]), formatting.approach_label(now[0])
-    both = [float(columns.per_month[2 * place + offset]) for offset in (0, 1)]
+    now_cost, now_approach = style.amount(now[1]), formatting.approach_label(now[0])
+    usd = [float(columns.per_month[2 * place + offset]) for offset in (0, 1)]
+    both = [style.amount(amount) for amount in usd]
     size = max(both) - min(both)
     ends: list[ChartRow] = []
     for offset, (side, value) in enumerate((("lower", swing.low), ("higher", swing.high))):
         option = columns.recommended[2 * place + offset]
         approach = formatting.approach_label(option)
-        text = swing.value_text(value, locale)
+        text = swing.value_text(value, style.locale)
         ends.append(
             {
                 "layer": "end",
                 "what": swing.label,
                 "size": size,
-                "from": now_usd,
+                "from": now_cost,
                 "to": both[offset],
                 "side": f"{side} value",
-                "figure": formatting.money_text(both[offset], locale),
+                "figure": style.money(usd[offset]),
                 "value": text,
                 "option": option_name(option),
                 "label": text if approach == now_approach else f"{text}: {approach}",
-                "align": "right" if both[offset] < now_usd else "left",
+                "align": "right" if both[offset] < now_cost else "left",
             }
         )
     is_changed = any(end["label"] != end["value"] for end in ends)
-    return {"label": swing.label, "ends": ends, "size": size, "is_changed": is_changed}
+    same = {"label": swing.label, "ends": ends, "size": size, "is_changed": is_changed}
+    return {**same, "change": style.money(max(usd) - min(usd))}
 
 
 def _label_rows(bar: ChartRow, is_short: bool) -> list[ChartRow]:
@@ -108,12 +108,10 @@ def _label_rows(bar: ChartRow, is_short: bool) -> list[ChartRow]:
     return [{**same, **{key: end[key] for key in ("to", "label", "align")}} for end in ends]
 
 
-def _summary(bars: Sequence[ChartRow], locale: str) -> str:
+def _summary(bars: Sequence[ChartRow]) -> str:
     if not bars:
         return "Halving or doubling any input changes neither the cost nor the recommendation."
-    largest = ", ".join(
-        f"{bar['label'].lower()} ({formatting.money_text(bar['size'], locale)})" for bar in bars[:3]
-    )
+    largest = ", ".join(f"{bar['label'].lower()} ({bar['change']})" for bar in bars[:3])
     changed = ", ".join(bar["label"].lower() for bar in bars if bar["is_changed"])
     changes = f" The recommended approach changes with {changed}." if changed else ""
     return f"Largest changes of the monthly cost, inputs halved and doubled: {largest}.{changes}"

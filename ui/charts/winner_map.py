@@ -53,7 +53,7 @@ def axis_values(low: float, high: float, count: int, log: bool) -> tuple[float, 
 
 def winner_map_chart(columns: SweepColumns, x: Axis, y: Axis, style: ChartStyle) -> Chart:
     """Draw the winner of each cell; columns are ordered by x, then y."""
-    cells = _cell_rows(columns, x, y, style.locale)
+    cells = _cell_rows(columns, x, y, style)
     here = {"layer": "here", "x": x.here, "y": y.here}
     return Chart(
         "winners",
@@ -63,14 +63,14 @@ def winner_map_chart(columns: SweepColumns, x: Axis, y: Axis, style: ChartStyle)
     )
 
 
-def _cell_rows(columns: SweepColumns, x: Axis, y: Axis, locale: str) -> list[ChartRow]:
+def _cell_rows(columns: SweepColumns, x: Axis, y: Axis, style: ChartStyle) -> list[ChartRow]:
     across, up = cell_edges(x), cell_edges(y)
     rows = []
     for i, x_value in enumerate(x.values):
         for j, y_value in enumerate(y.values):
             index = i * len(y.values) + j
             option = columns.recommended[index]
-            values = (formatting.number_text(value, locale, 2) for value in (x_value, y_value))
+            values = (formatting.number_text(v, style.locale, 2) for v in (x_value, y_value))
             rows.append(
                 {
                     "layer": "cell",
@@ -80,7 +80,7 @@ def _cell_rows(columns: SweepColumns, x: Axis, y: Axis, locale: str) -> list[Cha
                     "y2": up[j + 1],
                     "way": formatting.approach_label(option),
                     "option": option_name(option),
-                    "figure": formatting.money_text(columns.per_month[index], locale),
+                    "figure": style.money(columns.per_month[index]),
                     "at": " and ".join(values),
                     "i": i,
                     "j": j,

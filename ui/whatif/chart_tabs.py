@@ -72,7 +72,7 @@ def draw_charts() -> None:
     """Draw the tabs; the open one is redrawn when the answer changes and it is in view."""
     current = state.current_scenario()
     track_visibility(CHARTS_KEY, current.answer.question_sha256, 0)
-    style = ChartStyle(formatting.theme(), formatting.reader_locale())
+    style = ChartStyle(formatting.theme(), formatting.reader_locale(), current.answer.currency)
     tabs = st.tabs(list(CHART_TABS), key="pictures_tabs", on_change="rerun")
     for tab, name in zip(tabs, CHART_TABS.values(), strict=True):
         if tab.open:

@@ -63,14 +63,19 @@ def _column_cells(answer: Answer, locale: str) -> dict[str, str]:
     even = answer.decision.break_even
     even_requests = even.requests_per_month if even else None
 
+    currency = answer.currency
+
+    def money(usd: str | float) -> str:
+        return formatting.money_text(usd, locale, currency=currency)
+
     def number(value: float | None, missing: str) -> str:
         return missing if value is None else formatting.number_text(value, locale)
 
     return {
         "recommendation": f"<b>{escape(headline(answer))}</b>",
-        "cost per month": money_range_text(chosen.per_month, locale) if chosen else "",
-        "one-off cost": formatting.money_text(chosen.one_off.likely, locale) if chosen else "",
-        "saving per month": "" if saved_usd is None else formatting.money_text(saved_usd, locale),
+        "cost per month": money_range_text(chosen.per_month, locale, currency) if chosen else "",
+        "one-off cost": money(chosen.one_off.likely) if chosen else "",
+        "saving per month": "" if saved_usd is None else money(saved_usd),
         "win share": formatting.share_text(answer.decision.win_share, locale),
         "expected quality": formatting.share_text(chosen.quality.likely, locale) if chosen else "",
         "quality target": formatting.share_text(quality_target_text(answer), locale),

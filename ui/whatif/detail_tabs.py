@@ -56,7 +56,7 @@ def _draw_changes() -> None:
 def _draw_options() -> None:
     answer, locale = state.current_scenario().answer, formatting.reader_locale()
     recommended = answer.decision.recommended
-    st.html(tables.options_table(best_per_approach(answer), recommended, locale))
+    st.html(tables.options_table(best_per_approach(answer), recommended, locale, answer.currency))
     ids = [option.id for option in answer.options]
     chosen = st.selectbox(
         "Bill of",
@@ -68,7 +68,9 @@ def _draw_options() -> None:
     option = option_of(answer, chosen)
     if option is None:
         return
-    st.html(tables.bill_table(option, locale))
+    st.html(tables.bill_table(option, locale, answer.currency))
+    if notes := tables.bill_notes_list(answer, option):
+        st.html(notes)
     muted_text(option.launch_says)
     if option.caveats:
         st.html(tables.text_list(caveat.says for caveat in option.caveats))

@@ -128,7 +128,7 @@ def report_html(answer: Answer, locale: str) -> bytes:
     title, decision = escape(answer.question.name), answer.decision
     best = best_per_approach(answer)
     sections = {
-        "Options": tables.options_table(best, decision.recommended, locale),
+        "Options": tables.options_table(best, decision.recommended, locale, answer.currency),
         "Reasons": tables.reasons_list(answer),
         "Nearest changes": tables.changes_table(decision.flips),
         "Assumptions": tables.assumptions_table(answer),
@@ -136,7 +136,9 @@ def report_html(answer: Answer, locale: str) -> bytes:
     }
     recommended = recommended_option(answer)
     if recommended:
-        sections["Bill of the recommended option"] = tables.bill_table(recommended, locale)
+        bill = tables.bill_table(recommended, locale, answer.currency)
+        notes = tables.bill_notes_list(answer, recommended)
+        sections["Bill of the recommended option"] = bill + notes
     parts = [
         f'<p class="ton-eyebrow">{title}</p><h1>{escape(headline(answer))}</h1>',
         f'<p class="lead">{escape(figures_text(answer, locale))}</p>',

@@ -9,7 +9,8 @@ from advisor.decision.answer import Answer
 from advisor.decision.bill import OptionBill
 from advisor.decision.sensitivity import NearestChange
 from advisor.prices.display_names import option_name
-from advisor.report.markdown import line_name
+from advisor.report.markdown import bill_notes, line_name, tax_lines
+from advisor.units import US_DOLLARS, Currency
 from ui import formatting
 
 
@@ -30,11 +31,13 @@ def html_table(
     return f'<div class="ton-scroll"><table class="ton-table">{"".join(lines)}</table></div>'
 
 
-def options_table(options: Sequence[OptionBill], recommended: str, locale: str) -> str:
+def options_table(
+    options: Sequence[OptionBill], recommended: str, locale: str, currency: Currency = US_DOLLARS
+) -> str:
     """Return one row per option."""
 
     def money(amount: str) -> str:
-        return formatting.money_text(amount, locale)
+        return formatting.money_text(amount, locale, currency=currency)
 
     rows, best = [], -1
     for index, option in enumerate(options):
@@ -55,7 +58,7 @@ def options_table(options: Sequence[OptionBill], recommended: str, locale: str) 
     return html_table(head, rows, {1, 2, 3, 4}, best)
 
 
-def bill_table(option: OptionBill, locale: str) -> str:
+def bill_table(option: OptionBill, locale: str, currency: Currency = US_DOLLARS) -> str:
     """Return the bill of an option, one row per line, each with its price and source."""
     rows = []
     for line in option.bill:
@@ -69,12 +72,18 @@ def bill_table(option: OptionBill, locale: str) -> str:
                 f"{formatting.number_text(float(line.quantity), locale, digits)} "
                 f"{escape(line.unit)}",
                 f"{escape(line.price)} {escape(line.price_unit)}",
-                formatting.money_text(line.amount, locale, cents=True),
+                formatting.money_text(line.amount, locale, True, currency),
                 f"{since}{formatting.source_link(line.source)}{read}",
             )
         )
     head = ("item", "cadence", "quantity", "price", "amount", "price since, source")
     return html_table(head, rows, {2, 3, 4})
+
+
+def bill_notes_list(answer: Answer, option: OptionBill) -> str:
+    """Return currency, contract and tax of a bill as a list; nothing if there are none."""
+    notes = (*bill_notes(option, answer.currency), *tax_lines(answer, option))
+    return text_list(notes) if notes else ""
 
 
 def reasons_list(answer: Answer) -> str:

@@ -8,7 +8,7 @@ from advisor.decision.answer import Answer
 from advisor.decision.bill import OptionBill
 from advisor.prices.display_names import option_name
 from advisor.report.sentences import figures_sentence, headline, option_of, saving_usd_per_month
-from advisor.units import Money
+from advisor.units import US_DOLLARS, Currency, Money
 from ui import formatting
 
 
@@ -19,7 +19,9 @@ def recommended_option(answer: Answer) -> OptionBill | None:
 
 def figures_text(answer: Answer, locale: str) -> str:
     """Return cost and saving of the recommendation as a sentence."""
-    return figures_sentence(answer, lambda amount: formatting.money_text(amount, locale))
+    return figures_sentence(
+        answer, lambda usd: formatting.money_text(usd, locale, currency=answer.currency)
+    )
 
 
 def start_label(answer: Answer, locale: str) -> str | None:
@@ -30,28 +32,32 @@ def start_label(answer: Answer, locale: str) -> str | None:
     if chosen.launch == "by_hand":
         return "How to start it"
     verb = "Export for a rented GPU" if chosen.launch == "export" else "Launch"
-    return f"{verb}: {money_range_text(chosen.one_off, locale)} one-off"
+    return f"{verb}: {money_range_text(chosen.one_off, locale, answer.currency)} one-off"
 
 
-def money_range_text(money: Money, locale: str) -> str:
+def money_range_text(money: Money, locale: str, currency: Currency = US_DOLLARS) -> str:
     """Format a range of money.
 
     >>> money_range_text(Money(low="1.00", likely="1.00", high="1.00"), "en_US")
     '$1.00'
     """
     cents = None if float(money.high) < 100 else False
-    low, high = (formatting.money_text(end, locale, cents) for end in (money.low, money.high))
+    low, high = (
+        formatting.money_text(end, locale, cents, currency) for end in (money.low, money.high)
+    )
     return low if low == high else f"{low} \u2013 {high}"
 
 
 def verdict_html(answer: Answer, locale: str) -> str:
     """Return the first screen as HTML."""
     decision = answer.decision
+    rate = "" if answer.currency == US_DOLLARS else f" \u00b7 {answer.currency.note}"
     name, prices = answer.question.name, formatting.day_text(answer.question.asked_on, locale)
     return (
         f'<section class="ton-hero" id="verdict" aria-live="polite" '
         f'data-recommended="{escape(decision.recommended)}">'
-        f'<p class="ton-eyebrow">{escape(name)} \u00b7 prices for {escape(prices)}</p>'
+        f'<p class="ton-eyebrow">{escape(name)} \u00b7 prices for {escape(prices)}'
+        f"{escape(rate)}</p>"
         f'<h1 class="ton-verdict">{escape(headline(answer))}</h1>'
         f'<p class="ton-lead">{escape(figures_text(answer, locale))}</p>'
         f"{_notes_html(answer)}"
@@ -75,14 +81,15 @@ def _figure_tiles(answer: Answer, locale: str) -> str:
     tile = formatting.figure_tile
     html = tile(
         "Cost per month",
-        money_range_text(chosen.per_month, locale),
+        money_range_text(chosen.per_month, locale, answer.currency),
         "exact" if is_exact else "90% range",
         "One-off costs are spread over the planning horizon.",
     )
     saved = saving_usd_per_month(answer)
     if saved is not None:
         label = "Saving per month" if saved >= 0 else "Extra cost per month"
-        html += tile(label, formatting.money_text(abs(saved), locale), "compared with today")
+        amount = formatting.money_text(abs(saved), locale, currency=answer.currency)
+        html += tile(label, amount, "compared with today")
     win_share = formatting.share_text(answer.decision.win_share, locale)
     hint = f"Best option in {win_share} of simulations."
     html += tile("Win share", win_share, "best option in simulations", hint)
@@ -118,7 +125,7 @@ def _runner_up_text(answer: Answer, locale: str) -> str:
     other = option_of(answer, answer.decision.runner_up)
     if other is None:
         return ""
-    cost = formatting.money_text(other.per_month.likely, locale)
+    cost = formatting.money_text(other.per_month.likely, locale, currency=answer.currency)
     return (
         f'<p class="ton-second"><span class="ton-label">Runner-up</span> '
         f"{escape(option_name(other.id))}: <b>{escape(cost)}</b> per month</p>"

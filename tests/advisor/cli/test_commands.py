@@ -26,7 +26,8 @@ def test_the_answer_as_json_has_the_promised_shape_and_no_floats() -> None:
 
     assert set(found) == {
         "schema_version", "question", "dataset_sha256", "decision", "options", "ruled_out",
-        "assumptions", "caveats", "rules", "question_sha256", "prices_sha256", "engine_version",
+        "assumptions", "caveats", "rules", "currency", "tax", "question_sha256", "prices_sha256",
+        "engine_version",
     }  # fmt: skip
     assert set(found["decision"]) == {
         "recommended", "runner_up", "verdict", "notes", "win_share", "break_even", "reasons", "flips",

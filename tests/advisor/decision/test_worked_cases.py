@@ -79,6 +79,9 @@ def _check_option(option: OptionBill, wanted: dict[str, Any], question: Question
         assert {field: getattr(found, field) for field in line} == line
     names = {line.item for line in option.bill}
     assert not names & set(wanted.get("without", []))
+    for name, cost in (("list", option.list_cost), ("contracted", option.contracted_cost)):
+        assert f"{name}_monthly" not in wanted or cost is not None
+        assert cost is None or wanted.get(f"{name}_monthly", cost.monthly) == cost.monthly
     if "caveat" in wanted:
         assert wanted["caveat"] in {caveat.code for caveat in option.caveats}
     if "inference" in wanted:
