@@ -15,7 +15,7 @@ import orjson
 from advisor import __version__
 from advisor.decision.bill import OptionBill, option_bill, with_months
 from advisor.decision.break_even import BreakEven, break_even
-from advisor.decision.evaluate import EvaluatedQuestion, Question, evaluate
+from advisor.decision.evaluate import EvaluatedQuestion, Question, evaluate, winner_of
 from advisor.decision.ranking import OptionResult
 from advisor.decision.reasons import (
     Reason,
@@ -56,6 +56,8 @@ class Decision(Record):
     """What a reader has to know with the verdict: old or uncertain prices and facts."""
     win_share: str
     """Share of simulations in which it is the best option, 0 to 1."""
+    approach_share: str = "0"
+    """Share of simulations in which its approach is the best, with any model or machine, 0 to 1."""
     break_even: BreakEven | None
     """Usage from which training costs no more."""
     reasons: tuple[Reason, ...]
@@ -188,11 +190,20 @@ def _decide(evaluated: EvaluatedQuestion, reasons: tuple[Reason, ...]) -> Decisi
         verdict=verdict_sentence(winner, evaluated.current),
         notes=verdict_notes(winner, evaluated.question.scenario.asked_on),
         win_share=f"{float(np.mean(evaluated.drawn.winner[0] == evaluated.winner_index)):.2f}",
+        approach_share=f"{_approach_share(evaluated):.2f}",
         break_even=_break_even(evaluated),
         reasons=reasons,
         flips=nearest_changes(evaluated) if evaluated.question.with_sensitivity else (),
         measure_next=next_measurements(evaluated),
     )
+
+
+def _approach_share(evaluated: EvaluatedQuestion) -> float:
+    """Share of the draws that an option with the approach of the recommended one wins."""
+    approaches = [winner_of(entry.option).approach for entry in evaluated.drawn.entries]
+    ours = winner_of(evaluated.winner.option).approach
+    is_ours = np.array([approach == ours for approach in approaches])
+    return float(np.mean(is_ours[evaluated.drawn.winner[0]]))
 
 
 def _runner_up(evaluated: EvaluatedQuestion) -> str | None:

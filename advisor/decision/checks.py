@@ -11,7 +11,7 @@ from advisor.inputs import needs_knowledge
 from advisor.scenario.scenario import Scenario
 from advisor.units import GIB, money_text
 
-MIN_MONTHS = 3.0
+MIN_MONTHS = 6.0
 """A new prompt is not started on a model that is shut down sooner; own judgement."""
 REASONING_NEEDS_MS = 2000.0
 """A model that always reasons rarely answers sooner; own judgement."""
@@ -150,7 +150,7 @@ _AVAILABILITY = (
         lambda c: (("months of use", c.costs.months), ("horizon_months", c.inputs.horizon_months)),
         lambda c, row: (
             f"{c.batch.options[row].model} is shut down on {c.batch.options[row].ends_on}: "
-            "anything built on it would have to move within three months."
+            "anything built on it would have to move within six months."
         ),
         lambda c, option: "price book, models",
     ),

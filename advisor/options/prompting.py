@@ -20,7 +20,7 @@ from advisor.options.retrieval import retrieval_offer
 from advisor.prices.book import PriceBook
 from advisor.prices.models import ModelCard
 
-SHORTLIST_DAYS = 92
+SHORTLIST_DAYS = 183
 """A model that ends within so many days takes no place among the cheapest; own judgement."""
 MODELS_PER_TIER = 2
 """Cheapest models of each tier that are also evaluated with examples, documents or retrieval."""

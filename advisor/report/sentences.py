@@ -75,10 +75,16 @@ def verdict_sentences(answer: Answer) -> list[str]:
     return [
         decision.verdict,
         *decision.notes,
-        f"Best option in {float(decision.win_share):.0%} of simulations.",
+        _certainty(decision.win_share, decision.approach_share),
         f"Runner-up: {option_name(decision.runner_up)}." if decision.runner_up else "No runner-up.",
         *break_even_sentences(answer),
     ]
+
+
+def _certainty(win_share: str, approach_share: str) -> str:
+    own, approach = float(win_share), float(approach_share)
+    text = f"Best option in {own:.0%} of simulations"
+    return f"{text}." if approach - own < 0.05 else f"{text}, its approach in {approach:.0%}."
 
 
 def break_even_sentences(answer: Answer) -> list[str]:

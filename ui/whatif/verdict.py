@@ -91,7 +91,8 @@ def _figure_tiles(answer: Answer, locale: str) -> str:
         amount = formatting.money_text(abs(saved), locale, currency=answer.currency)
         html += tile(label, amount, "compared with today")
     win_share = formatting.share_text(answer.decision.win_share, locale)
-    hint = f"Best option in {win_share} of simulations."
+    approach = formatting.share_text(answer.decision.approach_share, locale)
+    hint = f"Best option in {win_share} of simulations; its approach is best in {approach}."
     html += tile("Win share", win_share, "best option in simulations", hint)
     html += tile(
         "Expected quality",

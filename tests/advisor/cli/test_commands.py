@@ -30,7 +30,7 @@ def test_the_answer_as_json_has_the_promised_shape_and_no_floats() -> None:
         "engine_version",
     }  # fmt: skip
     assert set(found["decision"]) == {
-        "recommended", "runner_up", "verdict", "notes", "win_share", "break_even", "reasons", "flips",
+        "recommended", "runner_up", "verdict", "notes", "win_share", "approach_share", "break_even", "reasons", "flips",
         "measure_next",
     }  # fmt: skip
     ids = [option["id"] for option in found["options"]]
