@@ -35,7 +35,8 @@ def headline(approach: str, model: str, provider: str) -> str:
     >>> headline("lora", "Qwen/Qwen3-8B", "own")
     'Tune a LoRA adapter on Qwen3-8B on your hardware'
     """
-    return f"{APPROACH_VERBS[approach]} {model_name(model)} {at_provider(provider)}"
+    serve = " and serve it" if approach == "encoder" else ""
+    return f"{APPROACH_VERBS[approach]} {model_name(model)}{serve} {at_provider(provider)}"
 
 
 def cost_text(

@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 from advisor.evidence import Range
 from advisor.gpu.roofline import GpuSet
 from advisor.options.option import Option
-from advisor.options.price_column import Column, Mask, Period, PriceColumn, option_column
+from advisor.options.price_column import (
+    Column,
+    Mask,
+    Period,
+    PeriodKey,
+    PriceColumn,
+    option_column,
+)
 from advisor.prices.models import Architecture, ModelCard
 from advisor.rules.team_rules import TeamRule
 
@@ -60,6 +67,8 @@ GPU_FAMILIES: Mapping[str, Family] = {
     "encoder": "encoder",
 }
 NO_GPU = GpuSet(np.inf, 1.0, 1.0, link=1.0)
+KEPT_PERIODS = 64
+"""Views of a batch over a period that are kept: questions ask for the same months again."""
 FALLBACK_MINIMUM_TOKENS = 1024.0
 """Shortest cached prefix if the provider does not state one [tokens]."""
 
@@ -102,6 +111,7 @@ class OptionBatch:
     rules: tuple[TeamRule, ...] = ()
     """Rules of the team."""
     _masks: dict[tuple[str, ...], Mask] = field(default_factory=dict)
+    _periods: dict[PeriodKey, OptionBatch] = field(default_factory=dict)
 
     @property
     def trains(self) -> bool:
@@ -144,7 +154,20 @@ class OptionBatch:
         }
 
     def during(self, period: Period) -> OptionBatch:
-        """Return the same options at the mean prices of a period."""
+        """Return the same options at the mean prices of a period; recent periods are kept.
+
+        Those of many variants are not: they are large, and asked for once.
+        """
+        if np.size(period.end) > len(self.options):
+            return self._at_mean_prices(period)
+        key = period.key()
+        if key not in self._periods:
+            if len(self._periods) >= KEPT_PERIODS:
+                self._periods.clear()
+            self._periods[key] = self._at_mean_prices(period)
+        return self._periods[key]
+
+    def _at_mean_prices(self, period: Period) -> OptionBatch:
         prices = {kind: column.during(period) for kind, column in self.prices.items()}
         if all(prices[kind] is column for kind, column in self.prices.items()):
             return self

@@ -35,6 +35,9 @@ def option_column(values: Sequence[float]) -> Column:
     return np.array(values, np.float64)[:, None, None]
 
 
+PeriodKey = tuple[object, ...]
+
+
 class Period(NamedTuple):
     """A part of the horizon [months after the day of the question]; may differ by option."""
 
@@ -42,6 +45,11 @@ class Period(NamedTuple):
     end: Number
     day: date
     """Day of the question."""
+
+    def key(self) -> PeriodKey:
+        """Return what identifies the period."""
+        ends = (np.asarray(self.start, np.float64), np.asarray(self.end, np.float64))
+        return (self.day, *((end.shape, end.tobytes()) for end in ends))
 
 
 @dataclass(frozen=True)
@@ -81,8 +89,12 @@ class PriceColumn:
         """USD per unit, mean over the period; 0 without such a price."""
         if self.period is None:
             return _rates(self.each)
-        rates = np.stack([_rates(prices) for prices in self.steps])
-        return np.asarray((self.shares * rates).sum(axis=0))
+        return np.asarray((self.shares * self.step_rates).sum(axis=0))
+
+    @cached_property
+    def step_rates(self) -> Shares:
+        """USD per unit of each step: [steps, options, 1, 1]."""
+        return np.stack([_rates(prices) for prices in self.steps])
 
     @cached_property
     def known(self) -> Mask:
@@ -100,7 +112,10 @@ class PriceColumn:
         changes = [price.next_change for price in self.each if price and price.next_change]
         if not any(change.toordinal() < last for change in changes):
             return self
-        return PriceColumn(self.each, period)
+        mean = PriceColumn(self.each, period)
+        mean.__dict__["steps"] = self.steps  # the same prices, whatever the period
+        mean.__dict__["step_rates"] = self.step_rates
+        return mean
 
 
 def _rates(prices: Sequence[Price | None]) -> Column:

@@ -147,4 +147,4 @@ def test_the_example_of_the_readme_runs() -> None:
         [sys.executable, "-c", example], cwd=ROOT, capture_output=True, text=True, check=True
     )
 
-    assert done.stdout.startswith("Train the classifier RoBERTa-base at Hetzner")
+    assert done.stdout.startswith("Train the classifier RoBERTa-base and serve it at Hetzner")

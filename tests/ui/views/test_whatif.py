@@ -62,7 +62,7 @@ def test_the_page_opens_on_the_bundled_example_with_the_answer_of_the_library(
     assert not page.error
     shown = html_of(page)
     assert f'data-recommended="{triage.decision.recommended}"' in shown
-    assert "Train the classifier RoBERTa-base at Hetzner." in shown
+    assert "Train the classifier RoBERTa-base and serve it at Hetzner." in shown
     assert (
         "$106.84 per month after $0.13 one-off, saves $72,718 per month compared with today."
         in shown
@@ -147,7 +147,7 @@ def headline_of(page: AppTest) -> str:
 
 
 def test_the_verdict_says_its_figures_in_the_locale_of_the_reader(triage: Answer) -> None:
-    assert headline(triage) == "Train the classifier RoBERTa-base at Hetzner."
+    assert headline(triage) == "Train the classifier RoBERTa-base and serve it at Hetzner."
     german = figures_text(triage, "de_DE").replace("\u00a0", " ")
     assert german == (
         "106,84 $ per month after 0,13 $ one-off, saves 72.718 $ per month compared with today."
