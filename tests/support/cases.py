@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
-import orjson
+import yaml
 
 from advisor.prices.book import PriceBook
 from advisor.prices.loader import load_prices
@@ -32,7 +32,7 @@ def case_book(case: Mapping[str, Any], book: PriceBook) -> PriceBook:
     sources = {"case": {"says": "worked case", "read_on": DAY}}
     own = {"sources": sources, "prices": series, "providers": providers, "cpus": machines}
     own |= contract
-    return _loaded(orjson.dumps(own, default=str))
+    return _loaded(yaml.safe_dump(own, sort_keys=False))
 
 
 def _series(item: str, price: Any) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def _series(item: str, price: Any) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=64)
-def _loaded(overlay: bytes) -> PriceBook:
+def _loaded(overlay: str) -> PriceBook:
     path = Path(mkdtemp(prefix="case-")) / "prices.yaml"
-    path.write_bytes(overlay)
+    path.write_text(overlay)
     return load_prices(overlay=path)
