@@ -150,7 +150,7 @@ def _html_bytes(document: BillDocument) -> bytes:
         f"<h2>Months</h2>{months}",
         f"<p>{escape(document_note(document))}</p>"
         + (f"<h2>Caveats</h2><ul>{caveats}</ul>" if caveats else ""),
-        f"<p>Prices of {document.asked_on}, price book {document.prices_sha256[:12]}, "
+        f"<p>Prices for {document.asked_on}, price book {document.prices_sha256[:12]}, "
         f"engine {escape(document.engine_version)}.</p>",
     )
     meta = f'<meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
@@ -195,7 +195,7 @@ def _fill_summary(sheet: Any, document: BillDocument, last_row: int) -> None:
     """Write the totals of each month as formulas over the sheet of lines."""
     sheet.title = "Bill"
     head = (("Scenario", document.scenario), ("Option", document.option.id))
-    for row in (*head, ("Prices of", document.asked_on), ()):
+    for row in (*head, ("Prices for", document.asked_on), ()):
         sheet.append([_cell(value) for value in row])
     code, rate = document.printed_in.code, document.printed_in.usd
     sheet.append(("Month", code, f"{code} low", f"{code} high"))

@@ -17,6 +17,7 @@ from advisor.prices.display_names import (
     option_name,
     provider_name,
 )
+from advisor.prices.series import STALE_AFTER_DAYS
 from advisor.units import SYMBOLS, Approach, Currency, Record, amount_text, rounded_money_text
 
 SURE_SHARE, LIKELY_SHARE = 0.9, 0.6
@@ -137,6 +138,7 @@ class Sentences(Record):
     cost_of_measuring: str
     saving: str
     costs_more: str
+    old_prices: str
     measured: str
     expected: str
     reasons: dict[str, str]
@@ -178,6 +180,7 @@ def decision_sentences(
     """Explain a decision: action, cost, reasons, alternatives, sensitivity, unknowns, next step."""
     sentences = (
         *_action_and_cost(answer, texts),
+        _old_prices(answer, texts),
         *_reasons(answer, texts),
         _alternatives(answer, texts),
         _nearest_change(answer, texts, with_sensitivity),
@@ -201,6 +204,15 @@ def _named(option: OptionBill, templates: Mapping[str, str]) -> str:
     return templates[_kind(option)].format(
         model=model_name(option.model), provider=provider_name(option.provider)
     )
+
+
+def _old_prices(answer: Answer, texts: Sentences) -> str:
+    """Say how old the prices of the recommended option are, if they are stale."""
+    day = answer.question.asked_on
+    lines = (line for line in _recommended(answer).bill if line.source != "your scenario")
+    ages = [(day - line.read_on).days for line in lines if line.read_on]
+    oldest = max(ages, default=0)
+    return texts.old_prices.format(days=oldest) if oldest >= STALE_AFTER_DAYS else ""
 
 
 def _action_and_cost(answer: Answer, texts: Sentences) -> Iterator[str]:
