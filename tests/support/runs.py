@@ -140,12 +140,35 @@ class RunHarness:
         return [event.kind for event in self.context.store.run(run_id).events]
 
 
+OPEN_FIREWORKS_YAML = """
+  fireworks:
+    protocol: own
+    base_url: https://api.fireworks.ai
+    dedupe_key: supervisedFineTuningJobId
+    source: a test
+    tuning:
+    - base: qwen3-8b
+      approach: managed_lora
+      methods: [sft, dpo]
+      windows: [{who: anyone, says: open, source: a test}]
+      serving: per_hour
+      hosting_item: fireworks/qwen3-8b/hosting_hour
+      gpu: H100_SXM
+      served_like: open/Qwen/Qwen3-8B
+      min_examples: 3
+      tier: tiny
+      source: a test
+      read_on: 2026-11-20
+"""
+"""Managed training at Fireworks, as if it still took new jobs: its adapter stays tested."""
+
+
 @lru_cache(maxsize=1)
 def provider_book() -> PriceBook:
     """Return the price book with a provider of the tests in it; OWN_BASE_URL says where it is."""
     with tempfile.TemporaryDirectory() as folder:
         overlay = Path(folder) / "own.yaml"
-        overlay.write_text(TEST_PROVIDER_YAML)
+        overlay.write_text(TEST_PROVIDER_YAML.replace("\nprices:", f"{OPEN_FIREWORKS_YAML}prices:"))
         return load_prices(overlay=overlay)
 
 

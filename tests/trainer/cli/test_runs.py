@@ -19,6 +19,7 @@ import pytest
 from tests.support.fakes.fireworks import ACCOUNT, FakeFireworks
 from tests.support.fakes.together import USD_PER_TOKEN, FakeTogether
 from tests.support.paths import ROOT
+from tests.support.runs import OPEN_FIREWORKS_YAML
 from trainer.cli import main
 
 LLAMA = "managed_lora:together:meta-llama/Llama-3.1-8B-Instruct:H100_SXM"
@@ -279,6 +280,7 @@ def test_a_deployment_has_a_cap_a_list_and_an_end(shell: Shell, together: FakeTo
 def test_fireworks_from_plan_to_a_stopped_deployment(tmp_path: Path) -> None:
     fake = FakeFireworks()
     fake.start()
+    (tmp_path / "prices.yaml").write_text("providers:" + OPEN_FIREWORKS_YAML)
     shell = Shell(tmp_path, FIREWORKS_API_KEY="fw-0123456789abcdef", FIREWORKS_ACCOUNT_ID=ACCOUNT,
                   FIREWORKS_BASE_URL=fake.url)  # fmt: skip
     try:
@@ -315,7 +317,7 @@ def test_nobody_watching_is_said(shell: Shell, together: FakeTogether) -> None:
 @pytest.mark.parametrize(
     ("args", "code", "says"),
     [
-        (["plan", "examples/brand-voice.yaml"], 3, "Start the job in the interface of prime_intellect"),
+        (["plan", "examples/brand-voice.yaml"], 3, "Start the job in the interface of"),
         (["plan", "examples/brand-voice.yaml", "--option", "nonsense"], 2, "there is no such option"),
         (["plan", "examples/too-little.yaml"], 3, "the recommendation is not_yet"),
         (["plan", "examples/brand-voice.yaml", "--option", LLAMA, "--cap", "1"], 2, "may cost up to $4.00"),
