@@ -147,8 +147,9 @@ def usd(amount: float, digits: int = 2) -> str:
 def in_currency(amount_usd: str | float | Decimal, currency: Currency) -> Decimal:
     """Convert an amount of USD.
 
-    >>> in_currency("11.6", Currency(code="EUR", usd=Decimal("1.16"), on=None, source=None))
-    Decimal('10')
+    >>> rate = Currency(code="EUR", usd=Decimal("1.16"), on=None, source="ECB")
+    >>> f"{in_currency('11.6', rate):.2f}"
+    '10.00'
     """
     return Decimal(str(amount_usd)) / currency.usd
 

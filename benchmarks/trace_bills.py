@@ -124,6 +124,7 @@ def _question(model: str, book: PriceBook, asked_on: str) -> Question:
         "horizon_months": 1,
         "limits": {"providers": [book.model(model).provider]},
         "traffic": {"user_tokens": 0, "reasoning_tokens": 0},
+        "quality": {"held_out_examples": 0},
     }
     return make_question(scenario, book=book)
 

@@ -67,7 +67,9 @@ def hit_share_from_arrivals(requests_per_month: Number, ttl_seconds: Number) -> 
 
     hit share [1] = 1 - exp(-requests per second x lifetime), since each hit renews the lifetime
 
-    Leaves out: bursts (they raise it) and requests spread over machines (they lower it).
+    With more than one request per lifetime the misses of a month stay at their highest number
+    instead of falling to none: requests are spread over machines. More traffic never costs less.
+    Leaves out: bursts, which raise the share.
 
     Source: waiting times of a Poisson process; lifetimes from the providers' caching guides.
 
@@ -75,7 +77,8 @@ def hit_share_from_arrivals(requests_per_month: Number, ttl_seconds: Number) -> 
     0.29
     """
     per_second = np.asarray(requests_per_month) / SECONDS_PER_MONTH
-    return 1.0 - np.exp(-per_second * ttl_seconds)
+    per_lifetime = per_second * ttl_seconds
+    return 1.0 - np.exp(-np.minimum(per_lifetime, 1.0)) / np.maximum(per_lifetime, 1.0)
 
 
 def effective_hit_share(hit_share: Number, prefix_tokens: Number, minimum_tokens: Number) -> Number:

@@ -99,7 +99,7 @@ def test_a_bill_is_the_document_of_the_command_line(
 ) -> None:
     asked = tmp_path / "asked.json"
     asked.write_text(json.dumps(ASKED))
-    option = "prompt:openai:gpt-5.4-nano"
+    option = "prompt:openai:gpt-5.6-luna"
 
     found = client.post("/api/v1/bill", params={"option": option, "format": format_}, json=ASKED)
 

@@ -140,7 +140,9 @@ def test_the_advice_comes_first_then_what_starts_from_here(email: Answer) -> Non
     assert {one.id for one in found if one.how == "here"} == {
         "lora:local", "full_ft:local", "encoder:local", "dpo:local", BASELINE_OPTION}  # fmt: skip
     assert not any(one.id.startswith(("prompt:", "rag:")) for one in found)
-    assert all(LLAMA.split(":")[0] in one.id for one in found if one.how == "provider")
+    launched = [one.id for one in found if one.how == "provider"]
+    assert all(name.split(":")[0] in ("managed_lora", "ft_api") for name in launched)
+    assert {name.split(":")[1] for name in launched} <= {"azure", "together", "nebius"}
 
 
 def test_what_was_picked_on_the_other_page_is_kept_even_if_it_trains_nothing(
@@ -254,8 +256,10 @@ def test_an_option_that_cannot_be_launched_says_what_happens_instead(home: Path)
 
     said = page_text(at)
     assert "You start this option yourself:" in said
-    assert "to run on a T4 rented" in said
-    assert "trainer plan scenario.yaml --option encoder:hf_jobs:FacebookAI/roberta-base:T4" in said
+    assert "It is trained on a T4, and served on CX43" in said
+    assert (
+        "trainer plan scenario.yaml --option encoder:hetzner:FacebookAI/roberta-base:CX43" in said
+    )
     assert not any("Start" in one.label for one in at.button)
     find_by_label(at.button, "LoRA adapters").click().run()
     assert any("Create plan" in one.label for one in at.button)

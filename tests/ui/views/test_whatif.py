@@ -153,7 +153,7 @@ def test_the_verdict_says_its_figures_in_the_locale_of_the_reader(triage: Answer
         "106,84 $ per month after 0,13 $ one-off, saves 72.718 $ per month compared with today."
     )
     assert "20.11.2026" in verdict_html(triage, "de_DE")
-    assert saving_usd_per_month(triage) == pytest.approx(72532.98, abs=0.01)
+    assert saving_usd_per_month(triage) == pytest.approx(72718.15, abs=0.01)
 
 
 def test_not_yet_says_why_and_shows_no_price_of_nothing() -> None:

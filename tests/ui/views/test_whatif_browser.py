@@ -310,7 +310,7 @@ def test_one_click_leads_from_the_verdict_to_its_launch(
     page.get_by_role("heading", name="Launch").wait_for()
     wait_until_idle(page)
     save_screenshot(page, "launch-from-verdict", tmp_path)
-    page.get_by_text("to run on a T4 rented").wait_for()
+    page.get_by_text("served on CX43").wait_for()
     page.context.close()
 
 
