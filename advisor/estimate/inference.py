@@ -246,12 +246,15 @@ def _cached_tokens(
     if write:
         extra, discount = write.rate - normal.rate, normal.rate - cached.rate
         prefix_usd = written * extra - found * discount
-        earlier, rest = _repeated_tokens(batch, prompt, context.inputs)
-        whole_usd = rest * extra - earlier * discount
-        is_whole = (decides & (whole_usd < prefix_usd)) | (is_default & batch.caches_implicitly)
-        is_whole = is_whole & has_fee & cached.known
-        found, written = np.where(is_whole, earlier, found), np.where(is_whole, rest, written)
-        off = off | (~is_default & (np.where(is_whole, whole_usd, prefix_usd) > 0))
+        usd = prefix_usd
+        if is_default.any() or (context.inputs.turns > 1).any():  # else no turn follows
+            earlier, rest = _repeated_tokens(batch, prompt, context.inputs)
+            whole_usd = rest * extra - earlier * discount
+            is_whole = (decides & (whole_usd < prefix_usd)) | (is_default & batch.caches_implicitly)
+            is_whole = is_whole & has_fee & cached.known
+            found, written = np.where(is_whole, earlier, found), np.where(is_whole, rest, written)
+            usd = np.where(is_whole, whole_usd, prefix_usd)
+        off = off | (~is_default & (usd > 0))
     off = off & decides
     return np.where(off, 0.0, found), np.where(off, 0.0, written)
 

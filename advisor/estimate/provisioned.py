@@ -41,14 +41,17 @@ def cheaper_of_tokens_and_units(
     price = batch.prices.get("provisioned_hour")
     if price is None:
         return lines
+    tokens: Number = 0.0
+    for line in lines:
+        tokens = tokens + np.asarray(line.amount)
+    smallest = batch.column(_least_units) * HOURS_PER_MONTH * price.rate
+    if not (price.known & (smallest < tokens)).any():
+        return lines  # the smallest purchase costs more
     load = uncached_input(batch, prompt, context) + batch.column(_output_weight) * prompt.output
     per_minute = context.inputs.requests_per_month * load * peak_factor(context) / MINUTES_PER_MONTH
     least, step = batch.column(_least_units), batch.column(_unit_step)
     units = provisioned_units(per_minute, batch.column(_tokens_per_minute), least, step)
     rented = priced_line("provisioned throughput", units * HOURS_PER_MONTH, price)
-    tokens: Number = 0.0
-    for line in lines:
-        tokens = tokens + np.asarray(line.amount)
     is_cheaper = price.known & (rented.amount < tokens)
     if not is_cheaper.any():
         return lines
