@@ -236,7 +236,7 @@ def _cached_tokens(
     prices = batch.prices
     normal, cached = prices[f"{tier}input"], prices[f"{tier}cached_input"]
     write = prices.get(f"{tier}cache_write")
-    has_fee = write.known & (write.rate > normal.rate) if write else np.array(False)
+    has_fee = write.known if write else np.array(False)
     share = np.where(cached.known, hit, 0.0)
     found = prompt.prefix * share
     written = np.where(has_fee & (share > 0), prompt.prefix - found, 0.0)
