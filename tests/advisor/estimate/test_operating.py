@@ -230,7 +230,7 @@ def test_a_store_survives_the_loss_of_a_machine_where_that_is_asked_for(
         assert lines(found, option)["vector store on acme/small"].machines == machines
 
 
-def test_a_store_that_nobody_sells_is_an_error_with_the_nearest_names(
+def test_a_store_that_is_not_sold_is_an_error_with_the_nearest_names(
     book: PriceBook, evidence: Evidence
 ) -> None:
     with pytest.raises(UnknownPrice, match="pinecone"):

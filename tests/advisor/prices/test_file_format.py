@@ -37,7 +37,7 @@ providers:
           source: list-1101
           input: {2026-01-01: 0.3, 2026-11-01: 0.2}
           output: {2026-01-01: [0.8, end-1102, "seen once"], 2026-12-01: null}
-          embedding: {unpriced: nobody says.}
+          embedding: {unpriced: not published.}
     prices: {all/web_search_call: {2026-01-01: 10}}
     tuning:
       rocket-2:
@@ -69,7 +69,7 @@ prices:
     - {since: 2026-12-01, value: null, source: https://example.org/list, read_on: 2026-11-01}
   acme/rocket-2/embedding:
     unit: USD/1M tokens
-    unpriced: nobody says.
+    unpriced: not published.
   acme/rocket-2/training:
     unit: USD/1M training tokens
     steps:
